@@ -1,0 +1,1 @@
+"""Bilingual language-model pre-training that watches, explains and corrects itself."""

@@ -1,0 +1,58 @@
+"""The mesh, and the two tables that say how every array is laid out on it.
+
+One alphabet names every axis, in variable suffixes, einsums, weight shapes and below:
+
+    A accumulation  B batch  L length   V vocab     N layers  D embed  H heads
+    G kv heads      K head dim          F ffn       E experts M mixture domains
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+MESH_AXES = ("data", "fsdp", "tensor", "context", "expert")  # always all; unused ones have size 1
+WEIGHTS = {"D": "fsdp", "H": "tensor", "G": "tensor", "F": "tensor", "V": "tensor", "E": "expert"}
+ACTIVATIONS = WEIGHTS | {"B": ("data", "fsdp"), "L": "context", "D": None}
+
+
+def make_mesh(shape: dict[str, int], devices=None) -> jax.sharding.Mesh:
+    """A mesh with every axis of `MESH_AXES`; one axis may be -1: all devices left over."""
+    unknown = set(shape) - set(MESH_AXES)
+    if unknown:
+        raise ValueError(f"mesh axes {sorted(unknown)} do not exist; the axes are {MESH_AXES}.")
+    devices = jax.devices() if devices is None else devices
+    sizes = [shape.get(axis, 1) for axis in MESH_AXES]
+    known = math.prod(size for size in sizes if size != -1)
+    if sizes.count(-1) == 1 and len(devices) % known == 0:
+        sizes = [len(devices) // known if size == -1 else size for size in sizes]
+    if math.prod(sizes) != len(devices):
+        wanted = dict(zip(MESH_AXES, sizes, strict=True))
+        raise ValueError(
+            f"mesh {wanted} must multiply to the {len(devices)} devices present; "
+            "set one axis to -1 to take what is left."
+        )
+    explicit = (AxisType.Explicit,) * len(MESH_AXES)
+    return jax.make_mesh(sizes, MESH_AXES, axis_types=explicit, devices=devices)
+
+
+def spec(axes: str, table: dict = ACTIVATIONS) -> PartitionSpec:
+    """`spec("BLD")` is how an activation of that shape is laid out."""
+    return PartitionSpec(*map(table.get, axes))
+
+
+def einsum(equation: str, x: jax.Array, weight: jax.Array) -> jax.Array:
+    """`jnp.einsum` whose output is sharded as its letters say, in the type of `x`."""
+    out_axes = equation.partition("->")[2]
+    return jnp.einsum(equation, x, weight[...].astype(x.dtype), out_sharding=spec(out_axes))
+
+
+def abstract(tree, mesh: jax.sharding.Mesh):
+    """Shapes, types and shardings on the real `mesh`, as a checkpoint is restored into."""
+
+    def leaf(x):
+        partition = x.sharding.spec if x.sharding else PartitionSpec()
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, partition))
+
+    return jax.tree.map(leaf, tree)
