@@ -38,14 +38,14 @@ class Batch(NamedTuple):
 class Control(NamedTuple):
     """What may change between two steps. Every field is a traced float32 scalar.
 
-    A new value never recompiles, so a program compiled ahead of time stays valid. The
-    schedule's corner points are here, and not constants of the program, so that a decay
-    can start early: see `ate.schedules`.
+    A new value never recompiles, so a program compiled ahead of time stays valid. Where the
+    decay starts and ends is here, and no constant of the program, so that it can be moved
+    while the run goes on; `ate.schedules.neutral` fills in the plan's own.
     """
 
+    decay_start: float  # sequences
+    decay_end: float  # sequences
     lr_scale: float = 1.0
-    decay_start: float = float("inf")  # step; inf: the schedule's own plan
-    decay_end: float = float("inf")  # step
     clip_norm: float = 1.0
     weight_decay_scale: float = 1.0
     loss_limit: float = float("inf")  # nats; a step above it leaves the state untouched

@@ -1,0 +1,89 @@
+"""The optax chain that the adaptive training engine controls."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import optax
+from optax.contrib import MuonDimensionNumbers
+
+from aquila_jax.ate import transforms
+from aquila_jax.ate.schedules import Schedule
+
+# How each stacked weight [N, ...] is a matrix: axes summed over, axes produced. What is not
+# named here (embeddings, head, norms) is left to AdamW, as Muon's authors advise.
+_MATRICES = {
+    "query": MuonDimensionNumbers(1, (2, 3)),
+    "key": MuonDimensionNumbers(1, (2, 3)),
+    "value": MuonDimensionNumbers(1, (2, 3)),
+    "out": MuonDimensionNumbers((1, 2), 3),
+    "gate": MuonDimensionNumbers(1, 2),
+    "up": MuonDimensionNumbers(1, 2),
+    "down": MuonDimensionNumbers(1, 2),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW as in the Aquila2 report (arXiv 2408.07410, section 3.1), or Muon."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    b1: float = 0.9
+    b2: float = 0.95
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
+
+    def __post_init__(self):
+        if self.name not in ("adamw", "muon"):
+            raise ValueError(f"optimizer name={self.name!r} must be 'adamw' or 'muon'.")
+
+
+def make_optimizer(
+    config: OptimizerConfig, schedule: Schedule
+) -> optax.GradientTransformationExtraArgs:
+    """Clip, precondition, decay, scale: each reads `control=` and `sequences=` at run time."""
+    direction = {"adamw": _adam, "muon": _muon}[config.name](config)
+    return optax.named_chain(
+        ("clip", transforms.clip_by_control()),
+        ("direction", direction),
+        ("decay", transforms.decay_weights(config.weight_decay, is_matrix)),
+        ("rate", transforms.scale_by_schedule(schedule)),
+    )
+
+
+def is_matrix(params):
+    """True for weights that decay: everything but norms and biases."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: not any(word in name_of(path) for word in ("norm", "bias")), params
+    )
+
+
+def name_of(path) -> str:
+    """`blocks.attention.query` for a leaf of the model."""
+    keys = (getattr(key, "name", getattr(key, "key", None)) for key in path)
+    return ".".join(str(key) for key in keys if key is not None)
+
+
+def _adam(config: OptimizerConfig) -> optax.GradientTransformation:
+    return optax.scale_by_adam(config.b1, config.b2, config.eps)
+
+
+def _muon(config: OptimizerConfig) -> optax.GradientTransformation:
+    """Muon (arXiv 2502.16982) at the update size of AdamW, so that rate and decay carry over."""
+    dimensions = lambda params: jax.tree_util.tree_map_with_path(  # noqa: E731
+        lambda path, _: _MATRICES.get(_weight_name(path)), params
+    )
+    muon = optax.contrib.muon(
+        learning_rate=1.0,
+        adam_b1=config.b1,
+        adam_b2=config.b2,
+        consistent_rms=0.2,
+        muon_weight_dimension_numbers=dimensions,
+    )
+    return optax.chain(muon, optax.scale(-1.0))  # optax descends; the sign comes last, in "rate"
+
+
+def _weight_name(path) -> str:
+    names = [part for part in name_of(path).split(".") if part != "value"]
+    return names[-1] if names else ""

@@ -1,0 +1,53 @@
+"""Pieces of the optax chain that read `Control`: pairs (init, update), one idea each."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from aquila_jax.ate.schedules import Schedule, learning_rate
+from aquila_jax.core.signals import Control
+
+
+def stateless(fn: Callable) -> optax.GradientTransformationExtraArgs:
+    """Lifts `fn(updates, params, control, sequences) -> updates`."""
+
+    def update(updates, state, params=None, *, control: Control, sequences: jax.Array, **_):
+        return fn(updates, params, control, sequences), state
+
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+
+def clip_by_control() -> optax.GradientTransformationExtraArgs:
+    """Scales the updates so that their global norm is at most `control.clip_norm`."""
+
+    def clip(updates, params, control, sequences):
+        scale = jnp.minimum(1.0, control.clip_norm / (optax.tree.norm(updates) + 1e-6))
+        return optax.tree.scale(scale, updates)
+
+    return stateless(clip)
+
+
+def decay_weights(rate: float, mask: Callable) -> optax.GradientTransformationExtraArgs:
+    """Adds `rate * control.weight_decay_scale * weight` where `mask(params)` is true."""
+
+    def decay(updates, params, control, sequences):
+        factor = rate * control.weight_decay_scale
+        return jax.tree.map(
+            lambda update, weight, decays: update + factor * weight if decays else update,
+            updates,
+            params,
+            mask(params),
+        )
+
+    return stateless(decay)
+
+
+def scale_by_schedule(schedule: Schedule) -> optax.GradientTransformationExtraArgs:
+    """Multiplies by minus the learning rate of this step."""
+
+    def scale(updates, params, control, sequences):
+        return optax.tree.scale(-learning_rate(schedule, sequences, control), updates)
+
+    return stateless(scale)

@@ -1,0 +1,97 @@
+"""The append-only, hash-chained record of what a run decided, and the plain JSON Lines beside it."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and exact floats: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_lines(path: Path) -> list[dict]:
+    """Every whole line of a JSON Lines file; a last line cut short is left out."""
+    if not path.exists():
+        return []
+    *whole, _ = path.read_bytes().split(b"\n")
+    return [json.loads(line) for line in whole]
+
+
+class Lines:
+    """A JSON Lines file that can be cut back to where a checkpoint left it."""
+
+    def __init__(self, path: Path | None, keep: int):
+        self.path, self.count = path, keep
+        if path is None:
+            return
+        lines = path.read_bytes().splitlines(keepends=True)[:keep] if path.exists() else []
+        if len(lines) < keep:
+            raise ValueError(
+                f"{path} has {len(lines)} lines, but the checkpoint was made after {keep}; "
+                "put the file back, or start again in another --workdir."
+            )
+        temporary = path.with_suffix(".partial")
+        temporary.write_bytes(b"".join(lines))
+        os.replace(temporary, path)
+
+    def append(self, value: dict) -> None:
+        """Writes one line; it is with the operating system when this returns."""
+        self.count += 1
+        if self.path is not None:
+            with self.path.open("ab") as file:
+                file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+
+    def sync(self) -> None:
+        """Returns when the disk has it."""
+        if self.path is not None:
+            with self.path.open("ab") as file:
+                os.fsync(file.fileno())
+
+
+class Journal:
+    """Lines whose hashes depend on all lines before: an edit by hand shows.
+
+    Without a path (every process but the first) it only counts and hashes, so that all
+    processes agree on `count` and `hash`.
+    """
+
+    def __init__(self, path: Path | None, keep: int = 0, last_hash: str = ""):
+        self.lines = Lines(path, keep)
+        self.hash = last_hash
+        kept = read_lines(path)[-1]["hash"] if path is not None and keep else last_hash
+        if kept != last_hash:
+            raise ValueError(
+                f"line {keep} of {path} is not the one the checkpoint was made after; "
+                "somebody edited the journal: put it back, or start in another --workdir."
+            )
+
+    @property
+    def count(self) -> int:
+        """How many lines there are."""
+        return self.lines.count
+
+    def append(self, step: int, kind: str, *, author: str = "mentor", **fields) -> dict:
+        """Adds a line after `step` finished steps, and returns it."""
+        entry = {"seq": self.count, "step": step, "kind": kind, "author": author, **fields}
+        entry["hash"] = self.hash = chain(self.hash, entry)
+        self.lines.append(entry)
+        return entry
+
+
+def chain(previous: str, entry: dict) -> str:
+    """The hash of a journal line that follows one with hash `previous`."""
+    body = {key: value for key, value in entry.items() if key != "hash"}
+    return hashlib.sha256((previous + canonical(body)).encode()).hexdigest()
+
+
+def first_broken(entries: list[dict]) -> int | None:
+    """The first line whose hash does not follow from those before it; None if all do."""
+    previous = ""
+    for number, entry in enumerate(entries):
+        if entry.get("hash") != chain(previous, entry):
+            return number
+        previous = entry["hash"]
+    return None

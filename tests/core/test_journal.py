@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from aquila_jax.core import journal
+
+
+def write(path, count):
+    book = journal.Journal(path)
+    for step in range(count):
+        book.append(step, "decision", rule="none", value=0.1 * step)
+    return book
+
+
+def test_any_edit_is_found_at_its_line(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, 5)
+    assert journal.first_broken(journal.read_lines(path)) is None
+    text = path.read_text().splitlines()
+    text[3] = text[3].replace("0.30000000000000004", "0.3")
+    path.write_text("\n".join(text) + "\n")
+    assert journal.first_broken(journal.read_lines(path)) == 3
+
+
+def test_cut_back_and_written_again_gives_the_same_bytes(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, 5)
+    whole = path.read_bytes()
+    third = json.loads(whole.splitlines()[2])["hash"]
+    book = journal.Journal(path, keep=3, last_hash=third)
+    for step in (3, 4):
+        book.append(step, "decision", rule="none", value=0.1 * step)
+    assert path.read_bytes() == whole
+
+
+def test_without_a_path_it_counts_and_hashes_all_the_same(tmp_path):
+    silent = write(None, 4)
+    written = write(tmp_path / "journal.jsonl", 4)
+    assert (silent.count, silent.hash) == (written.count, written.hash)
+
+
+def test_a_journal_that_lost_lines_or_was_edited_is_refused(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    book = write(path, 3)
+    with pytest.raises(ValueError, match="has 3 lines, but the checkpoint was made after 4"):
+        journal.Journal(path, keep=4, last_hash=book.hash)
+    with pytest.raises(ValueError, match="somebody edited"):
+        journal.Journal(path, keep=2, last_hash=book.hash)
+
+
+def test_a_last_line_cut_short_is_left_out(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, 3)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert [entry["seq"] for entry in journal.read_lines(path)] == [0, 1]
