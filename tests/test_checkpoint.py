@@ -1,0 +1,95 @@
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aquila_jax import checkpoint
+from aquila_jax.core import sharding
+
+HOST = {"sequences": 12345678901, "loss": 0.1 + 0.2, "limit": float("inf"), "names": ["语言", "b"]}
+
+
+def state_at(step: int):
+    values = jnp.arange(4096, dtype=jnp.float32).reshape(64, 64) / 7 + step
+    return {"w": values, "count": jnp.int32(step)}
+
+
+@pytest.fixture
+def saved(tmp_path, mesh):
+    store = checkpoint.Checkpoints(tmp_path / "c", keep=2, keep_every=10)
+    for step in (10, 11, 12, 13):
+        store.save(step, state_at(step), HOST | {"step": step})
+    store.wait()
+    yield store
+    store.close()
+
+
+def restore(store, **kwargs):
+    said = []
+    like = checkpoint.abstract_like(state_at(0))
+    return *store.restore(like, report=said.append, **kwargs), said
+
+
+def test_everything_comes_back_bit_for_bit(saved):
+    state, host, said = restore(saved)
+    jax.tree.map(np.testing.assert_array_equal, state, state_at(13))
+    assert {key: host[key] for key in HOST} == HOST
+    assert host["step"] == 13 and not said
+
+
+def test_retention_keeps_the_newest_and_each_period(saved):
+    assert saved.steps() == [10, 12, 13]
+
+
+def damage(folder: pathlib.Path):
+    biggest = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(biggest.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 16] = b"\xff" * 16
+    biggest.write_bytes(data)
+
+
+def cut(folder: pathlib.Path):
+    biggest = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    biggest.write_bytes(biggest.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("harm", [damage, cut])
+def test_a_damaged_newest_one_is_reported_and_the_one_before_taken(saved, harm):
+    harm(pathlib.Path(saved.folder) / "13" / "state")
+    state, host, said = restore(saved)
+    assert host["step"] == 12 and int(state["count"]) == 12
+    assert len(said) == 1 and "checkpoint 13" in said[0] and "damaged" in said[0]
+
+
+def test_when_all_are_damaged_it_says_so(saved):
+    for step in saved.steps():
+        damage(pathlib.Path(saved.folder) / str(step) / "state")
+    with pytest.raises(checkpoint.CheckpointError, match="no checkpoint in .* is whole"):
+        restore(saved)
+
+
+def test_another_mesh_restores_the_same_values(tmp_path):
+    folder = tmp_path / "c"
+    with jax.set_mesh(sharding.make_mesh({}, devices=jax.devices()[:1])):
+        store = checkpoint.Checkpoints(folder, keep=1)
+        store.save(1, state_at(1), HOST)
+        store.close()
+    mesh = sharding.make_mesh({"fsdp": 4, "tensor": 2})
+    with jax.set_mesh(mesh):
+        layout = jax.sharding.NamedSharding(mesh, jax.P("fsdp", "tensor"))
+        like = checkpoint.abstract_like(state_at(0))
+        like["w"] = jax.ShapeDtypeStruct((64, 64), jnp.float32, sharding=layout)
+        like["count"] = sharding.abstract(jax.eval_shape(lambda: jnp.int32(0)), mesh)
+        store = checkpoint.Checkpoints(folder, keep=1)
+        state, _ = store.restore(like, report=print)
+        assert state["w"].sharding == layout
+        np.testing.assert_array_equal(state["w"], state_at(1)["w"])
+        store.close()
+
+
+def test_nothing_to_restore_is_none(tmp_path, mesh):
+    store = checkpoint.Checkpoints(tmp_path / "c", keep=1)
+    assert store.restore(checkpoint.abstract_like(state_at(0)), report=print) is None
+    store.close()
