@@ -1,0 +1,136 @@
+"""Where the ConfigDict ends: strict, frozen dataclasses, checked when they are made."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any, Literal
+
+from ml_collections import ConfigDict
+
+from aquila_jax.ate.optimizer import OptimizerConfig
+from aquila_jax.ate.policy import MentorConfig
+from aquila_jax.ate.schedules import Schedule
+from aquila_jax.dmu.prepare import PrepareSettings
+from aquila_jax.model.config import ModelConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How sequences are made of the store."""
+
+    length: int = 256
+    packing: Literal["concat", "best_fit"] = "concat"
+    mixture: str = "unimax"  # or "natural", "uniform"; overridden by `weights`
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)  # domain -> share
+    seed: int = 0
+    store: str = ""  # a folder prepared before; empty: WORKDIR/store
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One run: its batch, its mesh, its periods (in steps)."""
+
+    batch: int = 16  # sequences a step
+    accumulate: int = 1  # micro-batches a step
+    seed: int = 0
+    z_loss: float = 0.0
+    mesh: dict[str, int] = dataclasses.field(default_factory=lambda: {"data": -1})
+    lag: int = 2  # steps between a step and the reading of its signals
+    heavy_every: int = 50
+    evaluate_every: int = 500
+    checkpoint_every: int = 500
+    keep: int = 3
+    keep_every: int = 0  # 0: none is kept for ever
+    stall_seconds: float = 600.0  # without a step for this long: stacks are printed
+
+    def __post_init__(self):
+        if self.batch % self.accumulate:
+            raise ValueError(
+                f"train.batch={self.batch} must be a multiple of "
+                f"train.accumulate={self.accumulate}."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything a run is made of."""
+
+    name: str
+    model: ModelConfig
+    prepare: PrepareSettings
+    data: DataConfig
+    optimizer: OptimizerConfig
+    schedule: Schedule
+    train: TrainConfig
+    mentor: MentorConfig
+
+
+def to_config_dict(value: Any) -> ConfigDict:
+    """A dataclass as a ConfigDict that a file in `configs/` starts from."""
+    return ConfigDict(_plain(value))
+
+
+def from_config_dict(config: ConfigDict) -> Config:
+    """The frozen configuration; ValueError names a key that is unknown, missing or of wrong type."""
+    return build(Config, config.to_dict(), "config")
+
+
+def build(kind: Any, value: Any, where: str) -> Any:
+    """`value` (of dicts, lists and plain values) as `kind`, a dataclass or a type hint."""
+    if dataclasses.is_dataclass(kind):
+        return _build_dataclass(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return tuple(build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        return {key: build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else build(arguments[0], value, where)
+    if kind is float and isinstance(value, int):
+        return float(value)
+    plain = kind if isinstance(kind, type) else type(arguments[0])
+    if not isinstance(value, plain):
+        raise ValueError(f"{where}={value!r} must be of type {plain.__name__}.")
+    return value
+
+
+def differences(a: dict, b: dict, where: str = "") -> list[str]:
+    """`model.layers: 4 -> 6` for every leaf in which two plain configurations differ."""
+    lines = []
+    for key in sorted(a.keys() | b.keys()):
+        path, left, right = f"{where}{key}", a.get(key), b.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            lines += differences(left, right, path + ".")
+        elif left != right:
+            lines.append(f"{path}: {left} -> {right}")
+    return lines
+
+
+def plain(config: Config) -> dict:
+    """The configuration as JSON has it."""
+    return _plain(config)
+
+
+def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in value:
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(fields)}."
+            raise ValueError(f"{where}.{key} does not exist; {hint}")
+    missing = [name for name in fields if name not in value]
+    if missing:
+        raise ValueError(f"{where}.{missing[0]} is missing; set it in the configuration file.")
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: build(hints[name], value[name], f"{where}.{name}") for name in fields})
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,130 @@
+"""One optimiser step: gradients over the micro-batches, an update unless it must be skipped."""
+
+import functools
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from aquila_jax.ate.optimizer import make_optimizer
+from aquila_jax.ate.schedules import learning_rate
+from aquila_jax.core.signals import Batch, Control, Signals
+from aquila_jax.model.loss import cross_entropy
+from aquila_jax.train import layers
+from aquila_jax.train.state import Program, TrainState
+from aquila_jax.tsm.metrics import StepMetrics
+
+
+@functools.partial(
+    jax.jit, static_argnames=("program", "statistics"), donate_argnames=("state", "batch")
+)
+def train_step(
+    program: Program,
+    state: TrainState,
+    batch: Batch,
+    control: Control,
+    *,
+    statistics: Literal["light", "heavy"] = "light",
+) -> tuple[TrainState, Signals]:
+    """The next state and what the monitor needs to know; `control` never recompiles.
+
+    A step whose loss or gradient is not finite, or above the limits of `control`, leaves
+    model and optimiser state bit for bit as they were; step and position go on.
+    """
+    objective = functools.partial(
+        loss, program=program, z_loss=control.z_loss, statistics=statistics
+    )
+    grads, metrics, stats, micro_square = gradients(objective, state.model, batch)
+    seen = metrics.compute()
+    norm = optax.tree.norm(grads)
+    good = jnp.isfinite(norm) & (seen["loss"] <= control.loss_limit)
+    good &= norm <= control.grad_norm_limit
+
+    model, opt_state, updates = jax.lax.cond(good, *branches(program, control), state, grads)
+    signals = Signals(
+        loss=seen["loss"],
+        domain_nats_M=seen["domain_nats_M"],
+        domain_tokens_M=seen["domain_tokens_M"],
+        log_z_squared=seen["log_z_squared"],
+        learning_rate=learning_rate(program.schedule, state.sequences, control),
+        grad_norm=norm,
+        micro_grad_square=micro_square,
+        update_ratio=layers.median_ratio(updates, state.model),
+        update_rms_N=layers.rms(updates.blocks),
+        weight_rms_N=layers.rms(state.model.blocks),
+        grad_norm_N=layers.norm(grads.blocks),
+        skipped=1.0 - good,
+        **heavy(model, seen, stats) if statistics == "heavy" else {},
+    )
+    step, sequences = state.step + 1, state.sequences + batch.tokens[..., 0].size
+    return TrainState(step, sequences, model, opt_state), signals
+
+
+def gradients(objective, model, batch: Batch):
+    """Mean gradient over all targets of `[A, B, L]`, however they fall into micro-batches."""
+    targets = jnp.maximum(jnp.sum(batch.loss_mask), 1.0)
+
+    def micro_step(micro: Batch):
+        value_and_grad = jax.value_and_grad(objective, has_aux=True)
+        (_, (metrics, stats)), grads = value_and_grad(model, micro, targets)
+        # The square of a micro-batch's own mean gradient, had it been the whole batch.
+        share = targets / jnp.maximum(jnp.sum(micro.loss_mask), 1.0)
+        return grads, metrics, stats, jnp.square(share * optax.tree.norm(grads))
+
+    first, rest = jax.tree.map(lambda x: x[0], batch), jax.tree.map(lambda x: x[1:], batch)
+    if batch.tokens.shape[0] == 1:
+        return micro_step(first)
+
+    def accumulate(so_far, micro: Batch):
+        grads, metrics, stats, square = micro_step(micro)
+        grads = optax.tree.add(so_far[0], grads)
+        worst = jax.tree.map(jnp.maximum, so_far[2], stats)
+        return (grads, so_far[1].merge(metrics), worst, so_far[3] + square), None
+
+    (grads, metrics, stats, square), _ = jax.lax.scan(accumulate, micro_step(first), rest)
+    return grads, metrics, stats, square / batch.tokens.shape[0]
+
+
+def loss(model, micro: Batch, targets, *, program: Program, z_loss, statistics):
+    """The objective's share of one micro-batch `[B, L]`, with its metrics."""
+    hidden_BLD, stats = model(
+        micro.tokens, micro.positions, micro.segment_ids, statistics=statistics
+    )
+    told = cross_entropy(
+        hidden_BLD,
+        model.unembed[...],
+        micro.targets,
+        micro.loss_mask / targets,
+        z_loss=z_loss,
+        vocab=program.model.vocab,
+        chunks=program.model.loss_chunks,
+    )
+    metrics = StepMetrics.from_micro_batch(told, micro, domains=program.domains)
+    return told.objective, (metrics, stats)
+
+
+def branches(program: Program, control: Control):
+    """What `cond` chooses from: take the update, or leave everything untouched."""
+    optimizer = make_optimizer(program.optimizer, program.schedule)
+
+    def take(state: TrainState, grads):
+        updates, opt_state = optimizer.update(
+            grads, state.opt_state, state.model, control=control, sequences=state.sequences
+        )
+        return optax.apply_updates(state.model, updates), opt_state, updates
+
+    def leave(state: TrainState, grads):
+        return state.model, state.opt_state, optax.tree.zeros_like(grads)
+
+    return take, leave
+
+
+def heavy(model, seen, stats) -> dict[str, jax.Array]:
+    """The signals of the expensive variant."""
+    return {
+        "activation_rms_N": stats.activation_rms_N,
+        "attention_logit_max_N": stats.attention_logit_max_N,
+        "output_logit_max": seen["output_logit_max"],
+        "weight_std_PN": layers.std_by_type(model.blocks),
+    }
