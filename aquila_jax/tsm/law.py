@@ -1,0 +1,118 @@
+"""The annealing law of the loss, in coordinates that hold both learning rate and batch size.
+
+Under Adam, far below the critical batch size, a step moves like SGD with rate eta * sqrt(B),
+and its temperature is eta / sqrt(B). With these two the law of Tissue et al. (arXiv 2408.11029,
+L = L_inf + A * S1^-alpha - C * S2) covers batch ramps too: constant B gives it back exactly,
+and the square-root rule leaves the temperature as it was.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from scipy import signal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """Learning rate and batch of every step from 1 to the last, those already taken included.
+
+    Only ratios count, so both may be in any unit. `warmup` is the number of its steps.
+    """
+
+    learning_rate: np.ndarray  # [T]
+    batch: np.ndarray  # [T]
+    warmup: int
+
+    def __post_init__(self):
+        rate, batch = np.asarray(self.learning_rate, float), np.asarray(self.batch, float)
+        if rate.ndim != 1 or rate.shape != batch.shape:
+            raise ValueError(f"learning_rate {rate.shape} and batch {batch.shape} must be [steps].")
+        if not 0 <= self.warmup < len(rate):
+            raise ValueError(
+                f"warmup={self.warmup} must be less than the plan's {len(rate)} steps."
+            )
+        if not (np.isfinite(rate).all() and rate.min() >= 0 and batch.min() > 0):
+            raise ValueError(
+                "a plan needs finite learning rates >= 0 and batches > 0 at every step."
+            )
+        if rate[self.warmup] == 0:
+            raise ValueError(
+                f"learning_rate is 0 at step {self.warmup + 1}, the first after the warm-up; "
+                "it is the unit of all others."
+            )
+        object.__setattr__(self, "learning_rate", rate)
+        object.__setattr__(self, "batch", batch)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the whole run has."""
+        return len(self.learning_rate)
+
+
+class Coordinates(NamedTuple):
+    """Where each step of a plan lies on the law: [T] each."""
+
+    progress: np.ndarray  # X: effective kilo-steps
+    temperature: np.ndarray  # theta: 1 after the warm-up
+    annealing: np.ndarray  # Z: 0 while stable, 1 once annealed to zero
+
+
+class Parameters(NamedTuple):
+    """The law's four numbers; the losses in nats."""
+
+    floor: float  # L_inf
+    scale: float  # A: reducible loss after one effective kilo-step
+    exponent: float  # alpha
+    drop: float  # C: what annealing from 1 to 0 is worth
+
+
+def memory(steps: int) -> float:
+    """Steps that annealing takes to act, 1 / (1 - lambda): 4 % of the run, from 50 to 1000."""
+    return float(np.clip(0.04 * steps, 50, 1000))
+
+
+def coordinates(plan: Plan, memory_steps: float) -> Coordinates:
+    """X = 1e-3 sum(eta sqrt(B)), theta = eta / sqrt(B), and Z = (1 - lambda) sum(m).
+
+    m_i = lambda m_{i-1} + theta_{i-1} - theta_i, zero during the warm-up. Summing the recursion
+    gives Z = sum(theta_{i-1} - theta_i) - lambda m, which needs no running sum of m.
+    """
+    rate = plan.learning_rate / plan.learning_rate[plan.warmup]
+    root = np.sqrt(plan.batch / plan.batch[plan.warmup])
+    temperature = rate / root
+    fall = -np.diff(temperature, prepend=temperature[0])
+    fall[: plan.warmup + 1] = 0
+    decay = 1 - 1 / memory_steps
+    momentum = signal.lfilter([1.0], [1.0, -decay], fall)
+    return Coordinates(
+        progress=1e-3 * np.cumsum(rate * root),
+        temperature=temperature,
+        annealing=np.cumsum(fall) - decay * momentum,
+    )
+
+
+def curve(parameters: Parameters, progress: np.ndarray, annealing: np.ndarray) -> np.ndarray:
+    """The loss at those coordinates: L_inf + A X^-alpha - C Z."""
+    floor, scale, exponent, drop = parameters
+    return floor + scale * progress**-exponent - drop * annealing
+
+
+def cut(plan: Plan, end: int) -> Plan:
+    """The plan's first `end` steps."""
+    if not plan.warmup < end <= plan.steps:
+        raise ValueError(f"end={end} must be after the warm-up and within {plan.steps} steps.")
+    return dataclasses.replace(plan, learning_rate=plan.learning_rate[:end], batch=plan.batch[:end])
+
+
+def cooldown(plan: Plan, *, start: int, end: int) -> Plan:
+    """The plan cut at step `end`, its rate falling as 1 - sqrt from `start` on (arXiv 2405.18392)."""
+    if not plan.warmup < start < end <= plan.steps:
+        raise ValueError(
+            f"a cooldown from {start} to {end} must lie after the warm-up ({plan.warmup}) "
+            f"and within the plan's {plan.steps} steps."
+        )
+    share = np.arange(1, end - start + 1) / (end - start)
+    falling = plan.learning_rate[start - 1] * (1 - np.sqrt(share))
+    rate = np.concatenate([plan.learning_rate[:start], falling])
+    return dataclasses.replace(plan, learning_rate=rate, batch=plan.batch[:end])
