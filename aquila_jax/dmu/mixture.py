@@ -1,0 +1,72 @@
+"""Which domain the n-th sequence of the stream has, and how many came before it: arithmetic.
+
+The n-th sequence takes the point u(n) = reverse(n) XOR key of [0, 2**48), where `reverse`
+mirrors the 48 bits of n (the base-2 radical inverse of van der Corput, with a digital shift),
+and has the domain whose interval of the cumulative weights holds u(n). In each aligned block
+of 2**m sequences the points are equally spaced, so that a domain of share w has w * 2**m
+sequences there, to within one; no weight is rounded to nothing for ever, and no table is kept.
+"""
+
+import numpy as np
+
+BITS = 48  # stream numbers are below 2**48; shares have a resolution of 2**-48
+_MASKS = [
+    (np.uint64(shift), np.uint64(mask))
+    for shift, mask in (
+        (32, 0x00000000FFFFFFFF),
+        (16, 0x0000FFFF0000FFFF),
+        (8, 0x00FF00FF00FF00FF),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (2, 0x3333333333333333),
+        (1, 0x5555555555555555),
+    )
+]
+
+
+def reverse(n: np.ndarray) -> np.ndarray:
+    """The 48 bits of `n` (int64 [n]) mirrored."""
+    x = np.asarray(n).astype(np.uint64)
+    for shift, mask in _MASKS:
+        x = ((x & mask) << shift) | ((x >> shift) & mask)
+    return (x >> np.uint64(64 - BITS)).astype(np.int64)
+
+
+def bounds(weights: np.ndarray) -> np.ndarray:
+    """Cumulative `weights` [K] as integers [K + 1] from 0 to 2**48; scale does not matter."""
+    cumulative = np.cumsum(weights)  # sequential, so the same bits on every machine
+    inner = np.rint(cumulative / cumulative[-1] * 2.0**BITS).astype(np.int64)
+    return np.concatenate([np.zeros(1, np.int64), inner])
+
+
+def choose(numbers: np.ndarray, limits: np.ndarray, key: int) -> np.ndarray:
+    """The domain of each stream number (int64 [n]) under `limits` (of `bounds`)."""
+    return np.searchsorted(limits[1:], reverse(numbers) ^ key, side="right")
+
+
+def count_below(number: np.ndarray, limit: np.ndarray, key: int) -> np.ndarray:
+    """How many of the stream numbers below `number` have u < `limit`; both int64, broadcast.
+
+    [0, number) is a disjoint union of one aligned block of 2**i numbers for each bit i of
+    `number`; in a block the points are an arithmetic progression, whose members below
+    `limit` are counted in closed form.
+    """
+    number, limit = np.asarray(number), np.asarray(limit)
+    used = int(np.bitwise_or.reduce(number, axis=None))
+    bit = np.array([i for i in range(BITS) if used >> i & 1], np.int64)
+    step = BITS - bit  # the points of block i are 2**(48 - i) apart
+    low = (np.int64(1) << step) - 1
+    # the first point: the bits of `number` above bit i, mirrored, are below bit 47 - i
+    first = (reverse(number)[..., None] & (low >> 1)) ^ (key & low)
+    members = (limit[..., None] >> step) + (first < (limit[..., None] & low))
+    return np.einsum("...i,...i->...", members, number[..., None] >> bit & 1)
+
+
+def count(number: np.ndarray, limits: np.ndarray, key: int) -> np.ndarray:
+    """Sequences of each domain, [K], among the stream numbers below the scalar `number`."""
+    return np.diff(count_below(np.int64(number), limits, key))
+
+
+def rank(numbers: np.ndarray, domain: np.ndarray, limits: np.ndarray, key: int) -> np.ndarray:
+    """How many stream numbers below each of `numbers` [n] have its `domain` [n]."""
+    edges = np.stack([limits[domain], limits[domain + 1]])
+    return np.diff(count_below(numbers[None], edges, key), axis=0)[0]
