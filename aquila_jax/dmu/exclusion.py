@@ -1,4 +1,4 @@
-"""Content never to be served again: ranges of a domain's sequences, as holes in its order."""
+"""What is never read: skipped stream numbers, and content as holes in a domain's order."""
 
 import functools
 
@@ -27,6 +27,21 @@ def merge(ranges) -> Ranges:
 def total(ranges: Ranges) -> int:
     """How many numbers lie in `ranges`."""
     return sum(last - first for first, last in ranges)
+
+
+def jump(skips: Ranges, cursors: np.ndarray) -> np.ndarray:
+    """The stream number that each cursor (int64) reads, as the numbers in `skips` are not."""
+    first, last = np.array(skips, np.int64).reshape(-1, 2).T
+    jumped = np.concatenate([[0], np.cumsum(last - first)])
+    return cursors + jumped[np.searchsorted(first - jumped[:-1], cursors, side="right")]
+
+
+def land(skips: Ranges, numbers: np.ndarray) -> np.ndarray:
+    """The cursor that reads each stream number (int64 [n]); -1 for one that is skipped."""
+    first, last = np.array(skips, np.int64).reshape(-1, 2).T
+    jumped = np.concatenate([[0], np.cumsum(last - first)])
+    cursors = numbers - jumped[np.searchsorted(last, numbers, side="right")]
+    return np.where(jump(skips, cursors) == numbers, cursors, -1)
 
 
 @functools.lru_cache(maxsize=256)

@@ -45,6 +45,11 @@ class Ledger:
         return np.array([entry.first for entry in self.entries], np.int64)
 
     @functools.cached_property
+    def size_array(self) -> np.ndarray:
+        """`sizes`, int64 [K]."""
+        return np.array(self.sizes, np.int64)
+
+    @functools.cached_property
     def keys(self) -> np.ndarray:
         """The key of each domain's order, uint64, by name."""
         return np.array([permutation.name_key(self.seed, name) for name in self.domains], np.uint64)
@@ -56,7 +61,7 @@ class Ledger:
 
     def free(self, entry: Entry) -> np.ndarray:
         """Sequences in an epoch of each domain under `entry`, [K]."""
-        free = np.array(self.sizes[: len(entry.weights)], np.int64)
+        free = self.size_array[: len(entry.weights)].copy()
         for domain, ranges in entry.excluded.items():
             free[domain] -= exclusion.total(ranges)
         return free
@@ -151,31 +156,21 @@ def grow(ledger: Ledger, first: int, weights: np.ndarray, excluded: dict) -> Led
     return dataclasses.replace(ledger, entries=(*ledger.entries, entry))
 
 
-def sequence_numbers(ledger: Ledger, cursors) -> np.ndarray:
-    """The stream number that each cursor reads: skipped numbers are jumped over."""
-    cursors = np.asarray(cursors, np.int64)
-    if not ledger.skips:
-        return cursors
-    first, last = np.array(ledger.skips, np.int64).T
-    jumped = np.concatenate([[0], np.cumsum(last - first)])
-    return cursors + jumped[np.searchsorted(first - jumped[:-1], cursors, side="right")]
-
-
 def lookup(ledger: Ledger, cursors) -> Lookup:
     """Domain, epoch, index in the domain and stream number of each cursor (int64 [n])."""
-    sequence = sequence_numbers(ledger, cursors)
+    sequence = exclusion.jump(ledger.skips, np.asarray(cursors, np.int64))
     domain, epoch, position = (np.empty(len(sequence), np.int64) for _ in range(3))
     for number, rows in grouping.groups(np.searchsorted(ledger.firsts, sequence, side="right") - 1):
         places = _places(ledger, ledger.entries[number], sequence[rows])
         domain[rows], epoch[rows], position[rows] = places
-    sizes, keys = np.array(ledger.sizes, np.int64), ledger.keys
-    index = permutation.permute(position, size=sizes[domain], key=keys[domain], epoch=epoch)
+    size, key = ledger.size_array[domain], ledger.keys[domain]
+    index = permutation.permute(position, size=size, key=key, epoch=epoch)
     return Lookup(domain, epoch, index, sequence)
 
 
 def repetition(ledger: Ledger, cursor: int) -> dict[str, float]:
     """Epochs of each domain that the stream has passed before `cursor`."""
-    sequence = int(sequence_numbers(ledger, [cursor])[0])
+    sequence = int(exclusion.jump(ledger.skips, np.int64(cursor)))
     entry = ledger.entries[np.searchsorted(ledger.firsts, sequence, side="right") - 1]
     epochs = dict.fromkeys(ledger.domains, 0.0)
     passed = _served(ledger, entry, sequence) / np.maximum(ledger.free(entry), 1)

@@ -30,3 +30,14 @@ def test_places_and_positions_are_inverse_and_leave_the_holes_out():
     free = np.setdiff1d(np.arange(50), holes)
     assert exclusion.place_to_position(np.arange(32), holes).tolist() == free.tolist()
     assert exclusion.position_to_place(free, holes).tolist() == list(range(32))
+
+
+def test_cursors_jump_over_skipped_numbers_and_numbers_find_their_cursors():
+    skips = ((0, 2), (5, 9), (12, 13))
+    kept = [number for number in range(30) if not any(a <= number < b for a, b in skips)]
+    cursors = np.arange(len(kept))
+    assert exclusion.jump(skips, cursors).tolist() == kept
+    landed = exclusion.land(skips, np.arange(30))
+    assert landed[kept].tolist() == cursors.tolist()
+    assert (np.delete(landed, kept) == -1).all()
+    assert exclusion.jump((), cursors).tolist() == cursors.tolist()
