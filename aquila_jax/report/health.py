@@ -1,0 +1,160 @@
+"""How a run is, in one sentence and six numbers."""
+
+import datetime
+
+import numpy as np
+
+from aquila_jax.report import columns, records, timeline, words
+from aquila_jax.report import goodput as goodputs
+from aquila_jax.report.read import Run
+from aquila_jax.report.words import Text
+
+SILENCE = 600.0  # seconds without a record after which a run counts as stopped
+
+
+def health(run: Run, now: float) -> dict:
+    """Status, sentence, progress and tiles of a run at unix time `now`."""
+    steps = records.steps_that_count(run)
+    step, total = records.last_step(steps), records.planned_steps(run)
+    status, reason = state(run, steps, now=now)
+    forecast = records.last_forecast(run)
+    left = (total - step) * goodputs.pace(steps) if total > step else 0.0
+    parts = [reason, *_position(steps, step, total), *_ending(forecast, status)]
+    if status in {"healthy", "warning"} and left > 0 and np.isfinite(left):
+        parts.append(words.say("health.left", left=words.duration(left)))
+    parts += [*lagging(run), *_last_decision(run)]
+    return {
+        "status": status,
+        "text": words.sentence(parts),
+        "progress": min(step / total, 1.0) if total else None,
+        "tiles": tiles(run, steps, left=left),
+    }
+
+
+def state(run: Run, steps: columns.Columns, *, now: float) -> tuple[str, Text]:
+    """One of healthy, warning, stopped, finished, waiting; and why."""
+    last_event = run.events[-1].get("kind") if run.events else None
+    total = records.planned_steps(run)
+    if not steps.size:
+        return "waiting", words.say("health.waiting")
+    if run.summary or last_event == "finish" or (total and records.last_step(steps) >= total):
+        return "finished", words.say("health.finished")
+    if last_event in {"stop", "sigterm"}:
+        return "stopped", words.say("health.stopped", why=words.name("event", last_event))
+    silent = now - records.last_time(run, steps)
+    if silent > max(SILENCE, 30 * np.nan_to_num(goodputs.pace(steps))):
+        return "stopped", words.say("health.silent", time=words.duration(silent))
+    if not np.isfinite(steps["loss"][-1]):
+        return "warning", words.say("health.not_finite", step=words.count(records.last_step(steps)))
+    recent = records.last_step(steps) - max(100, 0.02 * total)
+    alarms = [e for e in run.journal if e.get("kind") == "alarm" and e["step"] > recent]
+    if alarms:
+        kind = str(records.inner(alarms[-1], "alarm").get("kind"))
+        at = words.count(alarms[-1]["step"])
+        return "warning", words.say("health.alarm", kind=words.name("alarm", kind), step=at)
+    return "healthy", words.say("health.healthy")
+
+
+def _position(steps: columns.Columns, step: int, total: int) -> list[Text]:
+    if not steps.size:
+        return []
+    at, value = words.count(step), words.loss(records.smoothed_loss(steps))
+    if not total:
+        return [words.say("health.at_step", step=at, loss=value)]
+    return [words.say("health.at_step_of", step=at, total=words.count(total), loss=value)]
+
+
+def _ending(forecast: dict, status: str) -> list[Text]:
+    if not forecast or status == "finished":
+        return []
+    final = words.loss(records.number(forecast["final_loss"]))
+    if records.number(forecast.get("calibrated_on")) > 0:
+        low, high = (words.loss(records.number(forecast.get(end))) for end in ("low", "high"))
+        return [words.say("health.forecast_band", final=final, low=low, high=high)]
+    return [words.say("health.forecast", final=final)]
+
+
+def _last_decision(run: Run) -> list[Text]:
+    decided = [i for i, entry in enumerate(run.journal) if entry.get("kind") == "decision"]
+    if not decided:
+        return []
+    entry = run.journal[decided[-1]]
+    shares = timeline.previous_weights(run.journal)[decided[-1]]
+    key = "health.advice" if entry.get("mode") == "shadow" else "health.decision"
+    at = words.count(records.whole(entry.get("effective_step"), entry["step"]))
+    return [words.say(key, step=at, what=timeline.what(entry, shares))]
+
+
+def lagging(run: Run) -> list[Text]:
+    """The domain whose held-out bits per byte fell the least over the last half of the run."""
+    falls = {}
+    for name, curve in records.heldout(run, "domains").items():
+        last, then = curve[-1], min(curve, key=lambda point: abs(point[0] - curve[-1][0] / 2))
+        if last[0] > then[0] and np.isfinite([last[1], then[1]]).all() and then[1] > 0:
+            falls[name] = 1 - last[1] / then[1]
+    if len(falls) < 2:
+        return []
+    slowest = min(falls, key=falls.get)
+    fall, usual = falls[slowest], float(np.median(list(falls.values())))
+    return [
+        words.say("health.slowest", domain=slowest, fall=words.percent(fall, 1),
+                  usual=words.percent(usual, 1))
+    ]  # fmt: skip
+
+
+def tiles(run: Run, steps: columns.Columns, *, left: float) -> list[dict]:
+    """Loss, forecast, time left, tokens, speed and goodput: label, value, detail."""
+    if not steps.size:
+        return []
+    forecast, spent = records.last_forecast(run), goodputs.goodput(run.metrics, run.events)
+    whole = sum(spent.values())
+    speed = np.nanmedian(steps["tokens_per_second"][-records.SMOOTH :]) if _any(steps) else np.nan
+    use = steps["mfu"][-records.SMOOTH :]
+    known_use = use[np.isfinite(use)]
+    each = words.compact(float(np.median(np.diff(steps["tokens"][-records.SMOOTH :], prepend=0))))
+    detail = words.say("tile.mfu", share=words.percent(np.median(known_use), 1))
+    band = records.number(forecast.get("calibrated_on")) > 0
+    ends = (
+        datetime.datetime.fromtimestamp(records.last_time(run, steps) + left) if left > 0 else None
+    )
+    return [
+        _tile("loss", words.loss(records.smoothed_loss(steps)), words.say("tile.nats")),
+        _tile(
+            "forecast",
+            words.loss(records.number(forecast.get("final_loss"))),
+            _band(forecast) if band else words.say("tile.no_band" if forecast else "tile.none"),
+        ),
+        _tile(
+            "left",
+            words.duration(left) if left > 0 else "–",
+            timeline.both(ends.strftime("%Y-%m-%d %H:%M") if ends else ""),
+        ),
+        _tile("tokens", words.compact(steps["tokens"][-1]), words.say("tile.tokens_seen", n=each)),
+        _tile(
+            "speed",
+            f"{words.compact(speed)}/s",
+            detail if len(known_use) else words.say("tile.tps"),
+        ),
+        _tile(
+            "goodput",
+            words.percent(spent["productive"] / whole) if whole else "–",
+            words.say("tile.of", time=words.duration(whole)),
+        ),
+    ]
+
+
+def _any(steps: columns.Columns) -> bool:
+    return bool(np.isfinite(steps["tokens_per_second"][-records.SMOOTH :]).any())
+
+
+def _band(forecast: dict) -> Text:
+    low, high = (words.loss(records.number(forecast.get(end))) for end in ("low", "high"))
+    return timeline.both(f"{low} – {high}")
+
+
+def _tile(label: str, value: Text | str, detail: Text) -> dict:
+    return {
+        "label": words.say(f"tile.{label}"),
+        "value": value if isinstance(value, dict) else timeline.both(value),
+        "detail": detail,
+    }

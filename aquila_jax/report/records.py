@@ -1,0 +1,89 @@
+"""What the records of a run say: the steps that count, the plan, forecasts, evaluations."""
+
+import numpy as np
+
+from aquila_jax.report import columns
+from aquila_jax.report import goodput as goodputs
+from aquila_jax.report.read import Run
+
+SMOOTH = 100  # steps behind the loss that is told
+
+
+def steps_that_count(run: Run) -> columns.Columns:
+    """The steps of a run without those that a rewind or a resume left behind."""
+    return columns.take(run.metrics, columns.counts(run.metrics["step"]))
+
+
+def last_time(run: Run, steps: columns.Columns) -> float:
+    """Unix time of the last sign of life."""
+    times = [goodputs.seconds(event, "time") for event in run.events[-1:]]
+    known = steps["time"][np.isfinite(steps["time"])]
+    return max([*times, *known[-1:]], default=0.0)
+
+
+def last_step(steps: columns.Columns) -> int:
+    """The last finished step; 0 before the first."""
+    return int(steps["step"][-1]) if steps.size else 0
+
+
+def planned_steps(run: Run) -> int:
+    """Steps of the plan in force: the latest forecast's, else the configuration's; 0: unknown."""
+    for entry in reversed(run.journal):
+        total = inner(entry, "plan").get("total_steps")
+        if entry.get("kind") == "forecast" and whole(total, 0) > 0:
+            return int(total)
+    return _find_steps(run.config)
+
+
+def _find_steps(config: dict) -> int:
+    for key in ("total_steps", "steps"):
+        if whole(config.get(key), 0) > 0:
+            return int(config[key])
+    inside = (_find_steps(value) for value in config.values() if isinstance(value, dict))
+    return next((steps for steps in inside if steps), 0)
+
+
+def last_forecast(run: Run) -> dict:
+    """The latest forecast of the journal; empty if there is none."""
+    told = (inner(e, "forecast") for e in reversed(run.journal) if e["kind"] == "forecast")
+    return next((forecast for forecast in told if "final_loss" in forecast), {})
+
+
+def smoothed_loss(steps: columns.Columns) -> float:
+    """Mean loss of the last steps, nats."""
+    recent = columns.smooth(steps["loss"][-SMOOTH:], SMOOTH)
+    return float(recent[-1]) if len(recent) else float("nan")
+
+
+def heldout(run: Run, group: str) -> dict[str, list[tuple[int, float]]]:
+    """(step, bits per byte) of each domain or language in the held-out evaluations that count."""
+    rows = [row for row in run.evaluations if row.get("kind") == "heldout"]
+    rows = keep(rows)
+    found = {}
+    for row in rows:
+        for name, value in inner(row, group).items():
+            bits = number(value.get("bits_per_byte") if isinstance(value, dict) else value)
+            found.setdefault(name, []).append((row["step"], bits))
+    return found
+
+
+def keep(rows: list[dict]) -> list[dict]:
+    """The rows that no later row supersedes."""
+    useful = columns.counts(np.array([row["step"] for row in rows], dtype=np.float64))
+    return [row for row, counted in zip(rows, useful, strict=True) if counted]
+
+
+def inner(entry: dict, key: str) -> dict:
+    """The object under `key`; empty if there is none."""
+    value = entry.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: object) -> float:
+    """A float, NaN for anything else."""
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def whole(value: object, otherwise: int) -> int:
+    """An integer, or what is given instead."""
+    return int(value) if isinstance(value, int | float) and np.isfinite(value) else otherwise

@@ -1,0 +1,170 @@
+"""What happened, what was decided and why: journal and events as one list for a reader."""
+
+import numpy as np
+
+from aquila_jax.report import columns, records, words
+from aquila_jax.report.read import Run
+from aquila_jax.report.words import Text
+
+JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note")
+EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall")
+EVIDENCE_ROWS = 60
+
+
+def entries(run: Run, number: int) -> list[dict]:
+    """The entries of run `number`, latest first: step, kind, what, why, evidence, outcome."""
+    steps = records.steps_that_count(run)
+    shares = previous_weights(run.journal)
+    journal = [
+        entry_of(entry, steps, shares[i]) | {"id": f"run-{number}-journal-{i}", "run": number}
+        for i, entry in enumerate(run.journal)
+        if entry["kind"] in JOURNAL_KINDS
+    ]
+    events = [
+        event_of(event) | {"id": f"run-{number}-event-{i}", "run": number}
+        for i, event in enumerate(run.events)
+        if event["kind"] in EVENT_KINDS
+    ]
+    return sorted(journal + events, key=lambda entry: -entry["step"])
+
+
+def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
+    """A journal entry as a row of the time line."""
+    kind = entry["kind"]
+    alarm = records.inner(entry, "alarm") if kind == "alarm" else {}
+    why = alarm.get("cause") or entry.get("why") or ""
+    reason = words.name("rule", entry["rule"]) if entry.get("rule") else both(why)
+    step = records.whole(entry.get("effective_step"), entry["step"])
+    return {
+        "step": step,
+        "kind": kind,
+        "what": what(entry, shares),
+        "why": reason,
+        "todo": both(alarm.get("remedy") or ""),
+        "author": str(entry.get("author", "mentor")),
+        "mode": str(entry.get("mode", "")),
+        "evidence": evidence(entry),
+        "outcome": outcome(entry, step, steps),
+        "time": None,
+    }
+
+
+def event_of(event: dict) -> dict:
+    """An event of the machine as a row of the time line."""
+    kept = {key: value for key, value in event.items() if key not in {"time", "kind", "step"}}
+    row = {"step": event["step"] if "step" in event else 0, "kind": "event"}
+    row |= {"what": words.name("event", str(event["kind"])), "why": both(event.get("why", ""))}
+    row |= {"todo": both(""), "author": "", "mode": "", "outcome": both("")}
+    return row | {"evidence": flat(kept)[:EVIDENCE_ROWS], "time": event.get("time")}
+
+
+def what(entry: dict, shares: dict) -> Text:
+    """One line that says what an entry changes or reports."""
+    kind = entry["kind"]
+    if kind == "alarm":
+        alarm = records.inner(entry, "alarm")
+        sure = words.percent(records.number(alarm.get("confidence")))
+        return words.say("what.alarm", kind=words.name("alarm", str(alarm.get("kind"))), sure=sure)
+    if kind == "phase":
+        return words.say("what.phase", name=entry.get("name", "?"))
+    if kind == "rewind":
+        return words.say("what.rewind", step=words.number(target(entry)))
+    parts = [change(name, value) for name, value in records.inner(entry, "control").items()]
+    if records.inner(entry, "weights"):
+        parts.append(mixture(records.inner(entry, "weights"), shares))
+    if entry.get("exclude"):
+        parts.append(words.say("what.exclude", ranges=words.number(entry["exclude"])))
+    if records.inner(entry, "request"):
+        parts.append(request(records.inner(entry, "request")))
+    if entry.get("text") or entry.get("note"):
+        parts.append(both(entry.get("text") or entry["note"]))
+    return words.listed(parts) if parts else words.name("what", kind)
+
+
+def target(entry: dict) -> object:
+    """The step a rewind goes back to."""
+    found = (entry.get(key) for key in ("to", "to_step", "target_step", "restored"))
+    return next((value for value in found if value is not None), entry["step"])
+
+
+def change(name: str, value: object) -> Text:
+    """`learning rate 1 → 0.7` for a changed field of Control."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list) and len(value) == 2:
+        return words.say("what.change", name=words.name("control", name),
+                         old=words.number(value[0]), new=words.number(value[1]))  # fmt: skip
+    return words.say("what.set", name=words.name("control", name), new=words.number(value))
+
+
+def mixture(weights: dict, before: dict) -> Text:
+    """The three largest moves of a mixture, or its three largest parts if it is the first."""
+    weights = {name: records.number(share) for name, share in weights.items()}
+    moved = {name: share - records.number(before.get(name, 0.0)) for name, share in weights.items()}
+    first = sorted(moved, key=lambda name: -abs(moved[name]))[:3]
+    arrow = {
+        name: f"{words.percent(records.number(before[name]))} → " if name in before else ""
+        for name in first
+    }
+    listed = [both(f"{name} {arrow[name]}{words.percent(weights[name])}") for name in first]
+    return words.say("what.mixture", parts=words.listed(listed))
+
+
+def request(value: dict) -> Text:
+    """A structural change in words, such as a rewind to a step."""
+    arguments = value.get("arguments") or {}
+    kind = words.name("request", str(value.get("kind")))
+    if not isinstance(arguments, dict) or not arguments:
+        return kind
+    pairs = [f"{key.replace('_', ' ')} {words.number(inner)}" for key, inner in arguments.items()]
+    return words.say("what.request", kind=kind, arguments=", ".join(pairs))
+
+
+def previous_weights(journal: tuple[dict, ...]) -> list[dict]:
+    """For each entry the mixture that was in force before it."""
+    seen, force = [], {}
+    for entry in journal:
+        seen.append(force)
+        if entry.get("kind") == "mixture" and records.inner(entry, "weights"):
+            force = records.inner(entry, "weights")
+    return seen
+
+
+def evidence(entry: dict) -> list[list[str]]:
+    """Name and value of all that stands behind an entry."""
+    told = records.inner(entry, "alarm") or entry
+    rows = flat(records.inner(told, "evidence"))
+    rows += [[f"predicted: {key}", value] for key, value in flat(records.inner(entry, "predict"))]
+    return rows[:EVIDENCE_ROWS]
+
+
+def flat(value: dict, above: str = "") -> list[list[str]]:
+    """Nested names with dots, values as a reader wants them."""
+    rows = []
+    for key, inside in value.items():
+        name = f"{above}{str(key).replace('_', ' ')}"
+        deeper = isinstance(inside, dict) and inside
+        rows += flat(inside, f"{name} · ") if deeper else [[name, words.number(inside)]]
+    return rows
+
+
+def outcome(entry: dict, step: int, steps: columns.Columns) -> Text:
+    """What the loss did after a decision or an alarm, measured and not claimed."""
+    if entry.get("mode") == "shadow":
+        return words.say("outcome.shadow")
+    if entry["kind"] not in {"decision", "alarm", "rewind", "mixture", "steer"}:
+        return both("")
+    at = int(np.searchsorted(steps["step"], step))
+    before, after = steps["loss"][max(at - 50, 0) : at], steps["loss"][at + 50 : at + 100]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if at + 100 > steps.size or not len(after):
+        return words.say("outcome.early")
+    if not len(before):
+        return both("")
+    old, new = words.loss(np.median(before)), words.loss(np.median(after))
+    return words.say("outcome.loss", old=old, new=new)
+
+
+def both(value: object) -> Text:
+    """Words that are the same in every language."""
+    return dict.fromkeys(words.LANGUAGES, str(value))

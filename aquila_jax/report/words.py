@@ -1,0 +1,108 @@
+"""What the page says, in every language it speaks, and how it writes numbers."""
+
+import json
+import math
+from pathlib import Path
+
+LANGUAGES = ("en", "zh")
+Text = dict[str, str]  # language -> words
+
+STATIC = Path(__file__).parent / "static"
+WORDS: dict[str, Text] = json.loads((STATIC / "words.json").read_text(encoding="utf-8"))
+
+
+def say(key: str, **values: object) -> Text:
+    """The words under `key` with its places filled; a value may itself be a Text."""
+    return {
+        language: WORDS[key][language].format_map(
+            {name: spoken(value, language) for name, value in values.items()}
+        )
+        for language in LANGUAGES
+    }
+
+
+def spoken(value: object, language: str) -> str:
+    """The value in one language."""
+    return value[language] if isinstance(value, dict) else str(value)
+
+
+def name(group: str, value: str) -> Text:
+    """The word for a name of the journal, such as an alarm's kind; an unknown one as it is."""
+    key = f"{group}.{value}"
+    return WORDS[key] if key in WORDS else dict.fromkeys(LANGUAGES, value.replace("_", " "))
+
+
+def sentence(parts: list[Text], between: str = " ") -> Text:
+    """The parts in one line; Chinese needs no space after its full stop."""
+    return {
+        language: (between if language == "en" else between.strip()).join(
+            part[language] for part in parts
+        )
+        for language in LANGUAGES
+    }
+
+
+def listed(parts: list[Text]) -> Text:
+    """The parts with the comma of each language between them."""
+    return {
+        language: {"en": ", ", "zh": "，"}[language].join(part[language] for part in parts)
+        for language in LANGUAGES
+    }
+
+
+def count(value: float) -> str:
+    """12345.0 as 12,345."""
+    return f"{value:,.0f}" if math.isfinite(value) else "–"
+
+
+def loss(value: float) -> str:
+    """Nats or bits to three places."""
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def percent(share: float, places: int = 0) -> str:
+    """0.314 as 31 %, with a narrow space that does not break."""
+    return f"{100 * share:.{places}f}\u202f%" if math.isfinite(share) else "–"
+
+
+def compact(value: float) -> str:
+    """Three digits and a scale: 1,234,567 as 1.23M."""
+    if not math.isfinite(value):
+        return "–"
+    for scale, mark in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if abs(value) >= 0.9995 * scale:
+            return f"{value / scale:.3g}{mark}" if abs(value) < 999.5 * scale else count(value)
+    return f"{value:.3g}"
+
+
+def number(value: object) -> str:
+    """Any value of the journal for a reader: four digits, thousands apart, no JSON."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e15
+        large = abs(value) >= 10_000 and math.isfinite(value)
+        return f"{value:,.0f}" if large or whole else f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(number(inner) for inner in value)
+    return str(value)
+
+
+def duration(seconds: float) -> Text:
+    """The two largest units: 11,520 seconds as 3 h 12 min."""
+    if not math.isfinite(seconds):
+        return dict.fromkeys(LANGUAGES, "–")
+    if 0 < seconds < 1:
+        return say("unit.milliseconds", n=f"{1000 * seconds:.0f}")
+    units = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
+    rest = round(max(seconds, 0))
+    amounts = {}
+    for unit, size in units:
+        amounts[unit], rest = divmod(rest, size)
+    first = next((i for i, amount in enumerate(amounts.values()) if amount), len(units) - 1)
+    shown = [unit for unit, _ in units[first : first + 2] if amounts[unit]] or ["seconds"]
+    return sentence([say(f"unit.{unit}", n=amounts[unit]) for unit in shown])
