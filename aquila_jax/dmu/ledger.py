@@ -145,13 +145,13 @@ def grow(ledger: Ledger, first: int, weights: np.ndarray, excluded: dict) -> Led
     last = ledger.entries[-1] if ledger.entries else None
     entry = Entry(first=int(first), weights=weights, offsets=np.zeros(0), excluded=excluded)
     _check(ledger, last, entry)
-    served = np.zeros(len(weights), np.int64)
+    counts = np.zeros(len(weights), np.int64)
     if last is not None:
-        served[: len(last.weights)] = _served(ledger, last, first)
+        counts[: len(last.weights)] = passed(ledger, last, first)
         for domain in excluded:
             if excluded[domain] != last.excluded.get(domain):
-                served[domain] = _leave_out(ledger, domain, served[domain], (last, entry))
-    offsets = served - mixture.count(first, entry.limits, ledger.mixture_key)
+                counts[domain] = _leave_out(ledger, domain, int(counts[domain]), (last, entry))
+    offsets = counts - mixture.count(first, entry.limits, ledger.mixture_key)
     entry = dataclasses.replace(entry, offsets=offsets)
     return dataclasses.replace(ledger, entries=(*ledger.entries, entry))
 
@@ -173,8 +173,8 @@ def repetition(ledger: Ledger, cursor: int) -> dict[str, float]:
     sequence = int(exclusion.jump(ledger.skips, np.int64(cursor)))
     entry = ledger.entries[np.searchsorted(ledger.firsts, sequence, side="right") - 1]
     epochs = dict.fromkeys(ledger.domains, 0.0)
-    passed = _served(ledger, entry, sequence) / np.maximum(ledger.free(entry), 1)
-    return epochs | dict(zip(ledger.domains, passed.tolist(), strict=False))
+    ratio = passed(ledger, entry, sequence) / np.maximum(ledger.free(entry), 1)
+    return epochs | dict(zip(ledger.domains, ratio.tolist(), strict=False))
 
 
 def join(ledger: Ledger, sizes: dict[str, int]) -> Ledger:
@@ -209,20 +209,20 @@ def _check(ledger: Ledger, last: Entry | None, entry: Entry) -> None:
         )
 
 
-def _served(ledger: Ledger, entry: Entry, first: int) -> np.ndarray:
+def passed(ledger: Ledger, entry: Entry, first: int) -> np.ndarray:
     """Sequences of each domain before stream number `first`, which lies under `entry`."""
     return entry.offsets + mixture.count(first, entry.limits, ledger.mixture_key)
 
 
-def _leave_out(ledger: Ledger, domain: int, served: int, entries: tuple[Entry, Entry]) -> int:
-    """What `served` is to be in the order with more holes, so that the order goes on there.
+def _leave_out(ledger: Ledger, domain: int, count: int, entries: tuple[Entry, Entry]) -> int:
+    """What `count` is to be in the order with more holes, so that the order goes on there.
 
     Counting in the new, shorter epochs, the running epoch keeps its number and its order.
     """
     before, after = (int(ledger.free(entry)[domain]) for entry in entries)
     if not before:
-        return served
-    epoch, place = divmod(int(served), int(before))
+        return count
+    epoch, place = divmod(count, before)
     position = exclusion.place_to_position(place, ledger.holes(entries[0], domain, epoch))
     return epoch * after + exclusion.position_to_place(
         position, ledger.holes(entries[1], domain, epoch)

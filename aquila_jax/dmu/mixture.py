@@ -70,3 +70,13 @@ def rank(numbers: np.ndarray, domain: np.ndarray, limits: np.ndarray, key: int) 
     """How many stream numbers below each of `numbers` [n] have its `domain` [n]."""
     edges = np.stack([limits[domain], limits[domain + 1]])
     return np.diff(count_below(numbers[None], edges, key), axis=0)[0]
+
+
+def find(rank_: np.ndarray, domain: int, limits: np.ndarray, key: int) -> np.ndarray:
+    """The stream number of a domain's sequence with each rank (int64 [n]): `rank` inverted."""
+    domains = np.full(len(rank_), domain)
+    number = np.zeros(len(rank_), np.int64)
+    for bit in reversed(range(BITS)):
+        further = number | np.int64(1) << np.int64(bit)
+        number = np.where(rank(further, domains, limits, key) <= rank_, further, number)
+    return number

@@ -64,6 +64,10 @@ class Windows(NamedTuple):
         """The tokens of the rows, [n, length + 1], zero where there are none."""
         return gather(domain, row * self.length, self.length + 1)
 
+    def rows_with(self, domain: int, begin: int, end: int) -> np.ndarray:
+        """The rows of one domain that teach a document on tokens [begin, end) of it."""
+        return np.arange(begin // self.length, max(begin, end - 2) // self.length + 1)
+
 
 class Bins(NamedTuple):
     """The index of "best_fit": row r of all has the pieces first[r] to first[r + 1]."""
@@ -104,6 +108,13 @@ class Bins(NamedTuple):
             block = gather(domain[some], pieces.start[some], len(within))
             out[(place[some, None] + within)[wanted]] = block[wanted]
         return out.reshape(len(row), width)
+
+    def rows_with(self, domain: int, begin: int, end: int) -> np.ndarray:
+        """The rows of one domain that teach a document on tokens [begin, end) of it."""
+        first, last = self.begin[domain], self.begin[domain + 1]
+        start = self.start[self.first[first] : self.first[last]]
+        piece = self.first[first] + np.flatnonzero((start >= begin) & (start < end))
+        return np.unique(np.searchsorted(self.first, piece, side="right") - 1 - first)
 
 
 Index = Windows | Bins

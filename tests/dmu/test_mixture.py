@@ -52,3 +52,14 @@ def test_a_weight_of_zero_is_never_chosen_and_a_tiny_one_is():
     counts = mixture.count(10**8, limits, KEY)
     assert counts[[0, 2, 4]].tolist() == [0, 0, 0]
     assert abs(counts[3] - 100) <= 2
+
+
+@pytest.mark.parametrize("start", [0, 999_999_937, 2**47 - 3000])
+def test_find_inverts_rank(start):
+    limits = mixture.bounds(WEIGHTS)
+    numbers = start + np.arange(500)
+    chosen = mixture.choose(numbers, limits, KEY)
+    ranks = mixture.rank(numbers, chosen, limits, KEY)
+    for domain in np.unique(chosen):
+        here = chosen == domain
+        assert (mixture.find(ranks[here], domain, limits, KEY) == numbers[here]).all()

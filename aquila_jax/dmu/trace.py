@@ -1,0 +1,112 @@
+"""Which documents were in a stretch of the stream, and where in the stream a document was."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from aquila_jax.dmu import exclusion, mixture, permutation
+from aquila_jax.dmu.ledger import Entry, Ledger, lookup, passed
+from aquila_jax.dmu.stream import SPLIT, Stream, numbers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TracedDocument:
+    """A span of one document that was one segment of one sequence."""
+
+    cursor: int
+    sequence: int  # stream number
+    domain: str
+    epoch: int
+    index: int  # of the sequence in its domain
+    document: int  # in the store
+    first: int  # tokens [first, last) of the document
+    last: int
+    provenance: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Appearance:
+    """A sequence that held a part of the document in question."""
+
+    cursor: int
+    sequence: int
+    epoch: int
+    index: int
+
+
+def trace(store, stream: Stream, ledger: Ledger, first: int, last: int) -> list[TracedDocument]:  # noqa: PLR0917 (the agreed signature)
+    """The documents behind cursors [first, last), in order; with a target each."""
+    found = lookup(ledger, np.arange(first, last))
+    domain = numbers(ledger.domains, stream.domains)[found.domain]
+    pieces = stream.index.pieces(domain, found.index)
+    provenance: dict[tuple[str, int], dict[str, Any]] = {}
+    traced = []
+    for row, _, start, length in zip(*(part.tolist() for part in pieces), strict=True):
+        if length < 2:  # a lone token teaches nothing: the window ended at it
+            continue
+        name = stream.domains[domain[row]]
+        offsets = store.offsets(SPLIT, name)
+        document = int(np.searchsorted(offsets, start, side="right")) - 1
+        if (name, document) not in provenance:
+            provenance[name, document] = store.provenance(SPLIT, name, document)
+        begin = start - int(offsets[document])
+        traced.append(
+            TracedDocument(
+                cursor=first + row,
+                sequence=int(found.sequence[row]),
+                domain=name,
+                epoch=int(found.epoch[row]),
+                index=int(found.index[row]),
+                document=document,
+                first=begin,
+                last=begin + length,
+                provenance=provenance[name, document],
+            )
+        )
+    return traced
+
+
+def appearances(
+    stream: Stream, ledger: Ledger, domain: str, document: int, *, cursors: range
+) -> list[Appearance]:
+    """Every sequence of `cursors` that taught a part of one document: was it seen, and when?"""
+    begin, end = stream.store.offsets(SPLIT, domain)[document : document + 2].tolist()
+    rows = stream.index.rows_with(stream.domains.index(domain), begin, end)
+    if end - begin < 2 or domain not in ledger.domains or not cursors:
+        return []
+    number = ledger.domains.index(domain)
+    first, last = exclusion.jump(ledger.skips, np.array([cursors[0], cursors[-1]])).tolist()
+    found = []
+    for entry, until in zip(ledger.entries, [*ledger.firsts[1:].tolist(), last + 1], strict=True):
+        span = max(entry.first, first), min(until, last + 1)
+        if span[0] < span[1] and number < len(entry.weights):
+            found += _in_entry(ledger, entry, number, rows, span=span)
+    return sorted(found, key=lambda appearance: appearance.cursor)
+
+
+def _in_entry(
+    ledger: Ledger, entry: Entry, domain: int, rows: np.ndarray, *, span: tuple[int, int]
+) -> list[Appearance]:
+    """The places in stream numbers `span`, all under one entry, of `rows` of a domain."""
+    start, stop = (int(passed(ledger, entry, edge)[domain]) for edge in span)
+    out = np.array(entry.excluded.get(domain, ()), np.int64).reshape(-1, 2)
+    rows = rows[~((rows[:, None] >= out[:, 0]) & (rows[:, None] < out[:, 1])).any(axis=1)]
+    size, key = ledger.sizes[domain], ledger.keys[domain]
+    free = int(ledger.free(entry)[domain])
+    found = []
+    for epoch in range(start // free, -(-stop // free)) if start < stop else ():
+        position = permutation.invert(rows, size=size, key=key, epoch=epoch)
+        place = exclusion.position_to_place(position, ledger.holes(entry, domain, epoch))
+        count = epoch * free + place
+        inside = (count >= start) & (count < stop)
+        rank = count[inside] - entry.offsets[domain]
+        sequence = mixture.find(rank, domain, entry.limits, ledger.mixture_key)
+        cursor = exclusion.land(ledger.skips, sequence)
+        where = zip(cursor.tolist(), sequence.tolist(), rows[inside].tolist(), strict=True)
+        found += [
+            Appearance(cursor=cursor, sequence=sequence, epoch=epoch, index=index)
+            for cursor, sequence, index in where
+            if cursor >= 0  # not in a skipped stretch
+        ]
+    return found
