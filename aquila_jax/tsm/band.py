@@ -6,7 +6,6 @@ scales it by a quantile of past errors, each in units of the deviation then clai
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
@@ -46,37 +45,29 @@ def factor(
     return float(scores[rank - 1]), len(scores)
 
 
-def join(calibrations: list[Calibration]) -> Calibration:
-    """All pairs of several calibrations, which must be of one source."""
-    sources = {calibration.source for calibration in calibrations}
-    if len(sources) != 1:
-        raise ValueError(f"calibrations of sources {sorted(sources)} do not join; give one source.")
-    return Calibration(
-        source=sources.pop(),
-        progress=tuple(p for calibration in calibrations for p in calibration.progress),
-        scores=tuple(s for calibration in calibrations for s in calibration.scores),
-    )
+def from_json(data: dict[str, dict[str, list]]) -> dict[str, Calibration]:
+    """Calibrations by source, from `calibration.json`: back-test -> source -> [[progress, score]].
+
+    What several back-tests say of one source is joined.
+    """
+    joined: dict[str, list] = {}
+    for sources in data.values():
+        for source, pairs in sources.items():
+            joined.setdefault(source, []).extend(pairs)
+    return {source: _calibration(source, pairs) for source, pairs in joined.items()}
 
 
-def from_json(data: dict[str, Any]) -> dict[str, Calibration]:
-    """Calibrations by source, from `calibration.json`: source -> list of [progress, score]."""
-    calibrations = {}
-    for source, pairs in data.items():
-        array = np.asarray(pairs, float).reshape(-1, 2)
-        if not (np.isfinite(array).all() and array.min(initial=0) >= 0):
-            raise ValueError(
-                f"calibration {source!r} must be pairs [progress, score], finite and not negative."
-            )
-        progress, scores = array.T.tolist()
-        calibrations[source] = Calibration(
-            source=source, progress=tuple(progress), scores=tuple(scores)
+def to_pairs(calibration: Calibration) -> list[list[float]]:
+    """The pairs of one calibration, as `from_json` reads them."""
+    pairs = zip(calibration.progress, calibration.scores, strict=True)
+    return [[round(progress, 4), round(score, 4)] for progress, score in pairs]
+
+
+def _calibration(source: str, pairs: list) -> Calibration:
+    array = np.asarray(pairs, float)
+    if array.ndim != 2 or array.shape[1] != 2 or not (np.isfinite(array) & (array >= 0)).all():
+        raise ValueError(
+            f"calibration {source!r} must be pairs [progress, score], finite and not negative."
         )
-    return calibrations
-
-
-def to_json(calibrations: dict[str, Calibration]) -> dict[str, Any]:
-    """The inverse of `from_json`."""
-    return {
-        source: [list(pair) for pair in zip(value.progress, value.scores, strict=True)]
-        for source, value in calibrations.items()
-    }
+    progress, scores = array.T.tolist()
+    return Calibration(source=source, progress=tuple(progress), scores=tuple(scores))

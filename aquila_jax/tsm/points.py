@@ -7,6 +7,7 @@ small enough for any checkpoint, and the same losses give the same points after 
 
 import dataclasses
 import math
+import statistics
 from typing import NamedTuple
 
 import numpy as np
@@ -41,8 +42,8 @@ def add(points: Points, step: int, loss: float) -> Points:
     if len(steps) < points.block:
         return dataclasses.replace(points, pending_steps=steps, pending_losses=losses)
     full = Points(
-        (*points.steps, float(np.mean(steps))),
-        (*points.losses, float(np.median(losses))),
+        (*points.steps, statistics.fmean(steps)),
+        (*points.losses, statistics.median(losses)),
         points.block,
     )
     return full if len(full.steps) < LIMIT else _halve(full)

@@ -1,0 +1,152 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aquila_jax.tsm import band, fit, forecast, law, points
+
+TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
+PRIOR = fit.Prior(exponent=0.46, drop=0.15)
+SCORES = tuple(0.1 * n for n in range(1, 31))
+CALIBRATION = band.Calibration(source="proxy", progress=(0.3,) * 30, scores=SCORES)
+
+
+def a_plan(steps=10_000, warmup=200, decay=0.2):
+    every = np.arange(1, steps + 1)
+    rate = np.minimum(every / warmup, 1) * np.minimum((steps - every) / (decay * steps), 1)
+    return law.Plan(learning_rate=rate, batch=np.full(steps, 16), warmup=warmup)
+
+
+def seen(plan, until, *, every=50, noise=0.002, truth=TRUTH, seed=0):
+    where = law.coordinates(plan, law.memory(plan.steps))
+    loss = law.curve(truth, where.progress, where.annealing)
+    steps = np.arange(every, until + 1, every)
+    noise = noise * np.random.default_rng(seed).standard_normal(len(steps))
+    return points.Observed(steps.astype(float), loss[steps - 1] + noise), loss
+
+
+def tell(observed, plan, **change):
+    described = {"prior": PRIOR, "calibrations": {"proxy": CALIBRATION}, "domains": {}}
+    return forecast.forecast(observed, plan, **(described | change))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8])
+def test_the_end_of_a_known_law_is_found(share):
+    plan = a_plan()
+    observed, loss = seen(plan, int(share * plan.steps))
+    told = tell(observed, plan)
+    assert told.step == share * plan.steps
+    assert told.final_loss == pytest.approx(loss[-1], abs=0.01)
+    assert told.low < loss[-1] < told.high
+    assert (told.coverage, told.calibrated_on) == (0.9, 30)
+    assert told.parameters["exponent"] == pytest.approx(0.45, abs=0.1)
+
+
+def test_a_training_loss_serves_as_well():
+    plan, kept, rng = a_plan(), points.Points(block=points.BLOCK), np.random.default_rng(0)
+    _, loss = seen(plan, 1)
+    for step in range(1, 5001):
+        spike = 3.0 if step % 97 == 0 else 0.0
+        kept = points.add(kept, step, loss[step - 1] + 0.05 * rng.standard_normal() + spike)
+    told = tell(points.observed(kept), plan)
+    assert told.final_loss == pytest.approx(loss[-1], abs=0.02)
+
+
+def test_replay_is_bit_exact():
+    plan = a_plan()
+    observed, _ = seen(plan, 4000)
+    domains = {"en": observed, "zh": seen(plan, 4000, seed=1)[0]}
+    copies = [
+        tell(points.Observed(*(a.copy() for a in observed)), dataclasses.replace(plan), domains=domains)
+        for _ in range(2)
+    ]  # fmt: skip
+    assert copies[0] == copies[1]
+
+
+@pytest.mark.parametrize(
+    ("until", "every", "warmup"),
+    [(480, 10, 200), (4000, 400, 200), (0, 50, 200), (4000, 50, 3800), (1200, 50, 700)],
+)
+def test_silent_before_there_is_enough(until, every, warmup):
+    """300 steps after the warm-up and 12 points after one and a half of it."""
+    plan = a_plan(warmup=warmup)
+    assert tell(seen(plan, until, every=every)[0], plan) is None
+
+
+def test_no_band_without_its_calibration():
+    plan = a_plan()
+    observed, _ = seen(plan, 4000)
+    few = dataclasses.replace(CALIBRATION, progress=(0.3,) * 10, scores=SCORES[:10])
+    for change in (
+        {"calibrations": {}},
+        {"calibrations": {"proxy": few}},
+        {"prior": fit.default_prior(1e8)},
+    ):
+        told = tell(observed, plan, **change)
+        assert (told.low, told.high, told.calibrated_on) == (None, None, 0)
+        assert np.isfinite(told.final_loss)
+
+
+def test_the_band_is_as_wide_as_its_calibration_says():
+    plan = a_plan()
+    observed, _ = seen(plan, 4000)
+    told = tell(observed, plan)
+    assert told.high - told.final_loss == pytest.approx(2.8 * told.parameters["deviation"])
+    worse = dataclasses.replace(CALIBRATION, scores=tuple(2 * s for s in SCORES))
+    wide = tell(observed, plan, calibrations={"proxy": worse})
+    assert wide.high - wide.low == pytest.approx(2 * (told.high - told.low))
+
+
+def test_each_domain_has_its_own_end():
+    plan = a_plan()
+    truths = {"en": TRUTH, "zh": law.Parameters(3.4, 1.5, 0.4, 0.17)}
+    observed = {name: seen(plan, 5000, truth=truth) for name, truth in truths.items()}
+    domains = {name: pair[0] for name, pair in observed.items()}
+    short = points.Observed(np.array([50.0]), np.array([4.0]))
+    told = tell(domains["en"], plan, domains=domains | {"new": short})
+    assert set(told.domains) == {"en", "zh"}
+    for name, (_, loss) in observed.items():
+        assert told.domains[name] == pytest.approx(loss[-1], abs=0.02)
+
+
+def test_non_finite_losses_are_no_points():
+    plan = a_plan()
+    observed, _ = seen(plan, 4000)
+    holed = observed.loss.copy()
+    holed[::9] = np.nan
+    assert tell(observed._replace(loss=holed), plan).final_loss == pytest.approx(
+        tell(observed, plan).final_loss, abs=0.01
+    )
+
+
+def test_a_loss_beyond_the_plan_is_refused():
+    observed, _ = seen(a_plan(), 5000)
+    with pytest.raises(ValueError, match="step 5000 lies beyond the plan's 4000 steps"):
+        tell(observed, a_plan(4000))
+
+
+@pytest.mark.parametrize(("exponent", "scale", "expected"), [(0.45, 1.5, 0.0), (1.2, 0.2, 1.0)])
+def test_plateau(exponent, scale, expected):
+    plan = a_plan(decay=0.01)
+    observed, _ = seen(plan, 5000, truth=law.Parameters(2.7, scale, exponent, 0.14))
+    made = forecast.estimate(observed, plan, fit.Prior(exponent=exponent, drop=0.15))
+    assert forecast.plateau(made) == pytest.approx(expected, abs=0.05)
+
+
+def test_convergence_by_hand():
+    plan = a_plan()
+    observed, _ = seen(plan, 10_000, noise=0.0, every=5)
+    made = forecast.estimate(observed, plan, PRIOR)
+    middle, low, high = forecast.convergence(made, 0.3)
+    assert low <= middle <= high
+    assert middle == pytest.approx((1.05 / 0.3) ** (1 / 0.45), rel=0.1)
+
+
+def test_trajectory_is_the_curve():
+    plan = a_plan()
+    observed, loss = seen(plan, 6000)
+    made = forecast.estimate(observed, plan, PRIOR)
+    later = np.arange(6001, 10_001, 100)
+    mean, deviation = forecast.trajectory(made, later)
+    assert np.abs(mean - loss[later - 1]).mean() < 0.005
+    assert (deviation >= band.FLOOR).all()
