@@ -5,10 +5,12 @@ from typing import Literal
 
 import jax
 import optax
+from jax.sharding import PartitionSpec
 from optax.contrib import MuonDimensionNumbers
 
 from aquila_jax.ate import transforms
-from aquila_jax.ate.schedules import Schedule
+from aquila_jax.ate.schedules import Schedule, neutral
+from aquila_jax.core.signals import Control
 
 # How each stacked weight [N, ...] is a matrix: axes summed over, axes produced. What is not
 # named here (embeddings, head, norms) is left to AdamW, as Muon's authors advise.
@@ -52,6 +54,11 @@ def make_optimizer(
     )
 
 
+def neutral_control(config: OptimizerConfig, schedule: Schedule, z_loss: float) -> Control:
+    """The control under which the run is the planned one."""
+    return neutral(schedule)._replace(clip_norm=config.clip_norm, z_loss=z_loss)
+
+
 def is_matrix(params):
     """True for weights that decay: everything but norms and biases."""
     return jax.tree_util.tree_map_with_path(
@@ -81,7 +88,37 @@ def _muon(config: OptimizerConfig) -> optax.GradientTransformation:
         consistent_rms=0.2,
         muon_weight_dimension_numbers=dimensions,
     )
-    return optax.chain(muon, optax.scale(-1.0))  # optax descends; the sign comes last, in "rate"
+    # optax descends; in this chain the sign comes last, in "rate".
+    return optax.chain(spread_over_layers(muon), optax.scale(-1.0))
+
+
+def spread_over_layers(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Runs `inner` on whole matrices, each device of `fsdp` having some layers.
+
+    Newton-Schulz multiplies a matrix with its transpose, which no sharding of one matrix
+    makes cheap; layers are independent. Where `fsdp` does not divide the layers, each device
+    has all of them.
+    """
+
+    def spread(tree):
+        return jax.tree_util.tree_map_with_path(_by_layers, tree)
+
+    def init(params):
+        return inner.init(spread(params))
+
+    def update(updates, state, params=None):
+        spread_updates, state = inner.update(spread(updates), state, spread(params))
+        back = lambda x, like: jax.sharding.reshard(x, jax.typeof(like).sharding.spec)  # noqa: E731
+        return jax.tree.map(back, spread_updates, updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _by_layers(path, x: jax.Array) -> jax.Array:
+    if _weight_name(path) not in _MATRICES:
+        return x
+    shards = jax.sharding.get_abstract_mesh().shape["fsdp"]
+    return jax.sharding.reshard(x, PartitionSpec(None if x.shape[0] % shards else "fsdp"))
 
 
 def _weight_name(path) -> str:

@@ -16,9 +16,7 @@ from aquila_jax.train.state import Program, TrainState
 from aquila_jax.tsm.metrics import StepMetrics
 
 
-@functools.partial(
-    jax.jit, static_argnames=("program", "statistics"), donate_argnames=("state", "batch")
-)
+@functools.partial(jax.jit, static_argnames=("program", "statistics"), donate_argnames="state")
 def train_step(
     program: Program,
     state: TrainState,
@@ -35,7 +33,7 @@ def train_step(
     objective = functools.partial(
         loss, program=program, z_loss=control.z_loss, statistics=statistics
     )
-    grads, metrics, stats, micro_square = gradients(objective, state.model, batch)
+    grads, metrics, maxima, micro_square = gradients(objective, state.model, batch)
     seen = metrics.compute()
     norm = optax.tree.norm(grads)
     good = jnp.isfinite(norm) & (seen["loss"] <= control.loss_limit)
@@ -55,7 +53,7 @@ def train_step(
         weight_rms_N=layers.rms(state.model.blocks),
         grad_norm_N=layers.norm(grads.blocks),
         skipped=1.0 - good,
-        **heavy(model, seen, stats) if statistics == "heavy" else {},
+        **(heavy(model, *maxima) if statistics == "heavy" else {}),
     )
     step, sequences = state.step + 1, state.sequences + batch.tokens[..., 0].size
     return TrainState(step, sequences, model, opt_state), signals
@@ -67,23 +65,23 @@ def gradients(objective, model, batch: Batch):
 
     def micro_step(micro: Batch):
         value_and_grad = jax.value_and_grad(objective, has_aux=True)
-        (_, (metrics, stats)), grads = value_and_grad(model, micro, targets)
+        (_, (metrics, maxima)), grads = value_and_grad(model, micro, targets)
         # The square of a micro-batch's own mean gradient, had it been the whole batch.
         share = targets / jnp.maximum(jnp.sum(micro.loss_mask), 1.0)
-        return grads, metrics, stats, jnp.square(share * optax.tree.norm(grads))
+        return grads, metrics, maxima, jnp.square(share * optax.tree.norm(grads))
 
     first, rest = jax.tree.map(lambda x: x[0], batch), jax.tree.map(lambda x: x[1:], batch)
     if batch.tokens.shape[0] == 1:
         return micro_step(first)
 
     def accumulate(so_far, micro: Batch):
-        grads, metrics, stats, square = micro_step(micro)
+        grads, metrics, maxima, square = micro_step(micro)
         grads = optax.tree.add(so_far[0], grads)
-        worst = jax.tree.map(jnp.maximum, so_far[2], stats)
-        return (grads, so_far[1].merge(metrics), worst, so_far[3] + square), None
+        maxima = jax.tree.map(jnp.maximum, so_far[2], maxima)
+        return (grads, so_far[1].merge(metrics), maxima, so_far[3] + square), None
 
-    (grads, metrics, stats, square), _ = jax.lax.scan(accumulate, micro_step(first), rest)
-    return grads, metrics, stats, square / batch.tokens.shape[0]
+    (grads, metrics, maxima, square), _ = jax.lax.scan(accumulate, micro_step(first), rest)
+    return grads, metrics, maxima, square / batch.tokens.shape[0]
 
 
 def loss(model, micro: Batch, targets, *, program: Program, z_loss, statistics):
@@ -100,8 +98,14 @@ def loss(model, micro: Batch, targets, *, program: Program, z_loss, statistics):
         vocab=program.model.vocab,
         chunks=program.model.loss_chunks,
     )
-    metrics = StepMetrics.from_micro_batch(told, micro, domains=program.domains)
-    return told.objective, (metrics, stats)
+    metrics = StepMetrics.measure(
+        told.nats_BL,
+        jnp.square(told.log_z_BL),
+        micro.loss_mask,
+        domain_ids_BL=micro.domain_ids,
+        domains=program.domains,
+    )
+    return told.objective, (metrics, (stats, told.logit_max))
 
 
 def branches(program: Program, control: Control):
@@ -120,11 +124,11 @@ def branches(program: Program, control: Control):
     return take, leave
 
 
-def heavy(model, seen, stats) -> dict[str, jax.Array]:
+def heavy(model, stats, logit_max) -> dict[str, jax.Array]:
     """The signals of the expensive variant."""
     return {
         "activation_rms_N": stats.activation_rms_N,
         "attention_logit_max_N": stats.attention_logit_max_N,
-        "output_logit_max": seen["output_logit_max"],
+        "output_logit_max": logit_max,
         "weight_std_PN": layers.std_by_type(model.blocks),
     }

@@ -1,0 +1,7 @@
+"""python -m aquila_jax VERB."""
+
+import sys
+
+from aquila_jax.cli import main
+
+sys.exit(main())

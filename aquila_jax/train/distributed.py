@@ -1,0 +1,25 @@
+"""Several processes as one program."""
+
+import os
+
+import jax
+
+
+def start() -> None:
+    """Joins the other processes, where the environment says that there are any.
+
+    AQUILA_COORDINATOR=HOST:8476 with AQUILA_PROCESSES and AQUILA_PROCESS names them; on a TPU
+    pod the coordinator's address is enough. The port is named because JAX's own default,
+    8482 since 0.8.1, is closed in the firewall rule of multislice (jax issue 35905).
+    """
+    coordinator = os.environ.get("AQUILA_COORDINATOR")
+    if coordinator is None:
+        return
+    count, index = os.environ.get("AQUILA_PROCESSES"), os.environ.get("AQUILA_PROCESS")
+    if jax.config.jax_platforms == "cpu":
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(
+        coordinator_address=coordinator,
+        num_processes=int(count) if count else None,
+        process_id=int(index) if index else None,
+    )

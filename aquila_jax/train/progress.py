@@ -1,0 +1,24 @@
+"""The one line that tells a person how the run is doing."""
+
+
+def progress_line(line: dict, *, total_sequences: int) -> str:
+    """From a line of metrics.jsonl."""
+    done = line["sequences"] / total_sequences
+    losses = " ".join(f"{name} {loss:.3f}" for name, loss in line["language_loss"].items())
+    parts = [f"step {line['step']:>6,}  {done:4.0%}", f"loss {line['loss']:.3f} ({losses})"]
+    if line.get("tokens_per_second"):
+        left = (total_sequences - line["sequences"]) * line["step_seconds"] / line["batch"]
+        parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
+        parts.append(f"MFU {line['mfu']:.0%}")
+        parts.append(f"{clock(left)} left")
+    if line["skipped"]:
+        parts.append("skipped")
+    return " | ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """`3 h 05 min`, `4 min 10 s`, `12 s`."""
+    seconds = round(seconds)
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"

@@ -1,0 +1,39 @@
+"""How fast a step is against what the hardware can do."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+# Dense bf16 FLOP/s of one device as JAX counts devices, from the makers' data sheets.
+PEAK_FLOPS = {
+    "TPU v4": 275e12, "TPU v5 lite": 197e12, "TPU v5e": 197e12, "TPU v5": 459e12, "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12, "TPU v6e": 918e12, "TPU7x": 1153.5e12,
+    "NVIDIA A100-SXM4-80GB": 312e12, "NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12,
+}  # fmt: skip
+
+
+def peak_flops() -> float:
+    """FLOP/s of all devices together: from the data sheet, or as measured here for a CPU."""
+    devices = jax.devices()
+    if devices[0].device_kind in PEAK_FLOPS:
+        return PEAK_FLOPS[devices[0].device_kind] * len(devices)
+    return measured_flops()
+
+
+def measured_flops(size: int = 1024, seconds: float = 0.3) -> float:
+    """FLOP/s of square float32 products on this host, which emulated devices share."""
+    with jax.default_device(jax.local_devices()[0]):
+        matrix = jnp.ones((size, size), jnp.float32)
+        product = jax.jit(lambda x: x @ x)
+        product(matrix).block_until_ready()
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            product(matrix).block_until_ready()
+            count += 1
+        return 2 * size**3 * count / (time.perf_counter() - start)
+
+
+def utilisation(tokens_per_second: float, flops_per_token: float, peak: float) -> float:
+    """Model FLOP utilisation: model FLOPs per token x tokens per second / peak FLOP/s."""
+    return tokens_per_second * flops_per_token / peak

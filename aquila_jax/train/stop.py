@@ -1,0 +1,32 @@
+"""Being told to stop: SIGTERM or SIGINT becomes a step at which all processes save and leave."""
+
+import signal
+
+import jax
+from jax.experimental import multihost_utils
+
+
+class StopSignal:
+    """While entered, SIGTERM and the first SIGINT only set a flag."""
+
+    def __init__(self):
+        self.received = False
+
+    def __enter__(self) -> "StopSignal":
+        kinds = (signal.SIGTERM, signal.SIGINT)
+        self.before = {kind: signal.signal(kind, self._receive) for kind in kinds}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for kind, handler in self.before.items():
+            signal.signal(kind, handler)
+
+    def agreed(self, step: int) -> bool:
+        """Whether to stop after `step`; every process gets the same answer."""
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self.received
+
+    def _receive(self, kind: int, frame) -> None:
+        self.received = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one interrupts at once

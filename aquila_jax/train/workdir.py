@@ -1,0 +1,98 @@
+"""The folder of a run: one owner at a time, one configuration for ever, files cut back on resume."""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+
+from aquila_jax.config import Config, differences, plain
+from aquila_jax.core.journal import Journal, Lines, read_lines
+
+# What may differ when a run goes on: where it runs and how often it reports, not what it learns.
+FREE = ("train.mesh", "train.keep", "train.stall_seconds", "data.store", "prepare.processes")
+
+
+class Workdir:
+    """Opens `path` for one run of `config`; only the process with `writes` touches it."""
+
+    def __init__(self, path: Path, config: Config, *, writes: bool):
+        self.path, self.config = path, config
+        self.writes = writes
+        path.mkdir(parents=True, exist_ok=True)
+        if writes:
+            self._lock()
+        self._settle_config()
+
+    def open_lines(self, host: dict) -> None:
+        """Cuts the records back to what the checkpoint with `host` had seen."""
+        self.journal = Journal(
+            self._file("journal.jsonl"),
+            keep=host.get("journal_lines", 0),
+            last_hash=host.get("journal_hash", ""),
+        )
+        self.metrics = Lines(self._file("metrics.jsonl"), host.get("metrics_lines", 0))
+        self.evaluations = Lines(self._file("evaluations.jsonl"), host.get("evaluation_lines", 0))
+        self.metrics.sync()
+
+    def counts(self) -> dict:
+        """What `open_lines` needs to come back to here; the disk has all of it."""
+        self.journal.lines.sync()
+        self.metrics.sync()
+        self.evaluations.sync()
+        return {
+            "journal_lines": self.journal.count,
+            "journal_hash": self.journal.hash,
+            "metrics_lines": self.metrics.count,
+            "evaluation_lines": self.evaluations.count,
+        }
+
+    def event(self, kind: str, step: int, **fields) -> None:
+        """Notes what happened when, by the clock; never cut back."""
+        if self.writes:
+            line = {"time": time.time(), "kind": kind, "step": step, **fields}
+            with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def write_json(self, name: str, value: dict) -> None:
+        """Replaces a small file at once: it is the old one or the new one, never half."""
+        if self.writes:
+            temporary = self.path / f".{name}.partial"
+            temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+            os.replace(temporary, self.path / name)
+
+    def close(self) -> None:
+        """Lets another run have the folder."""
+        if self.writes:
+            self.lock.close()
+
+    def _file(self, name: str) -> Path | None:
+        return self.path / name if self.writes else None
+
+    def _lock(self) -> None:
+        self.lock = (self.path / ".lock").open("a")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.lock.close()
+            raise ValueError(
+                f"another run is at work in {self.path}; wait for it or take another --workdir."
+            ) from error
+
+    def _settle_config(self) -> None:
+        file, here = self.path / "config.json", plain(self.config)
+        if not file.exists():
+            return self.write_json("config.json", here)
+        lines = differences(json.loads(file.read_text(encoding="utf-8")), here)
+        changed = [line for line in lines if not line.startswith(FREE)]
+        if changed:
+            raise ValueError(
+                f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
+                "take another --workdir, or set these back."
+            )
+        return self.write_json("config.json", here)
+
+
+def events(path: Path) -> list[dict]:
+    """The events of the run in `path`."""
+    return read_lines(path / "events.jsonl")
