@@ -35,7 +35,8 @@ class Ledger:
 
     seed: int
     domains: tuple[str, ...]  # in the order of joining
-    sizes: tuple[int, ...]  # sequences per domain
+    sizes: np.ndarray  # int64 [K], sequences per domain
+    keys: np.ndarray  # uint64 [K], of each domain's order, by name
     entries: tuple[Entry, ...] = ()
     skips: exclusion.Ranges = ()  # stream numbers that nobody reads
 
@@ -44,16 +45,6 @@ class Ledger:
         """The stream number at which each entry starts."""
         return np.array([entry.first for entry in self.entries], np.int64)
 
-    @functools.cached_property
-    def size_array(self) -> np.ndarray:
-        """`sizes`, int64 [K]."""
-        return np.array(self.sizes, np.int64)
-
-    @functools.cached_property
-    def keys(self) -> np.ndarray:
-        """The key of each domain's order, uint64, by name."""
-        return np.array([permutation.name_key(self.seed, name) for name in self.domains], np.uint64)
-
     @property
     def mixture_key(self) -> int:
         """The digital shift of the mixture."""
@@ -61,7 +52,7 @@ class Ledger:
 
     def free(self, entry: Entry) -> np.ndarray:
         """Sequences in an epoch of each domain under `entry`, [K]."""
-        free = self.size_array[: len(entry.weights)].copy()
+        free = self.sizes[: len(entry.weights)].copy()
         for domain, ranges in entry.excluded.items():
             free[domain] -= exclusion.total(ranges)
         return free
@@ -69,7 +60,7 @@ class Ledger:
     def holes(self, entry: Entry, domain: int, epoch: int) -> np.ndarray:
         """The positions that one epoch of `domain` leaves out under `entry`, sorted."""
         ranges, key = entry.excluded.get(domain, ()), int(self.keys[domain])
-        return exclusion.holes(ranges, size=self.sizes[domain], key=key, epoch=epoch)
+        return exclusion.holes(ranges, size=int(self.sizes[domain]), key=key, epoch=epoch)
 
 
 class Lookup(NamedTuple):
@@ -81,9 +72,14 @@ class Lookup(NamedTuple):
     sequence: np.ndarray
 
 
+def empty(seed: int) -> Ledger:
+    """A ledger to `grow`: no domain yet, and no entry."""
+    return Ledger(seed=seed, domains=(), sizes=np.zeros(0, np.int64), keys=np.zeros(0, np.uint64))
+
+
 def start(seed: int, sizes: dict[str, int], weights: dict[str, float]) -> Ledger:
     """A ledger with one mixture; `sizes` are the sequences in each domain."""
-    return append(Ledger(seed=seed, domains=(), sizes=()), 0, weights, sizes=sizes)
+    return append(empty(seed), 0, weights, sizes=sizes)
 
 
 def append(
@@ -163,7 +159,7 @@ def lookup(ledger: Ledger, cursors) -> Lookup:
     for number, rows in grouping.groups(np.searchsorted(ledger.firsts, sequence, side="right") - 1):
         places = _places(ledger, ledger.entries[number], sequence[rows])
         domain[rows], epoch[rows], position[rows] = places
-    size, key = ledger.size_array[domain], ledger.keys[domain]
+    size, key = ledger.sizes[domain], ledger.keys[domain]
     index = permutation.permute(position, size=size, key=key, epoch=epoch)
     return Lookup(domain, epoch, index, sequence)
 
@@ -183,10 +179,14 @@ def join(ledger: Ledger, sizes: dict[str, int]) -> Ledger:
         raise ValueError(f"domains {twice} are in the stream already; give the source a new name.")
     if negative := sorted(name for name, size in sizes.items() if size < 0):
         raise ValueError(f"domains {negative} have a negative size; sizes count sequences.")
+    if not sizes:
+        return ledger
+    keys = [permutation.name_key(ledger.seed, name) for name in sizes]
     return dataclasses.replace(
         ledger,
         domains=(*ledger.domains, *sizes),
-        sizes=(*ledger.sizes, *map(int, sizes.values())),
+        sizes=np.append(ledger.sizes, np.array(list(sizes.values()), np.int64)),
+        keys=np.append(ledger.keys, np.array(keys, np.uint64)),
     )
 
 

@@ -26,7 +26,7 @@ def from_json(text: str) -> Ledger:
         raise ValueError(
             f"this ledger has version {value.get('version')}; this program reads version {VERSION}."
         )
-    book = Ledger(seed=value["seed"], domains=(), sizes=())
+    book = ledger.empty(value["seed"])
     for changes in value["entries"]:
         book = _apply(book, changes)
     skips = tuple((first, last) for first, last in value["skips"])
@@ -42,7 +42,7 @@ def _changes(book: Ledger, before: Entry | None, entry: Entry) -> dict:
     names = book.domains[known : len(entry.weights)]
     value = {"at": entry.first}
     if names:
-        value["sizes"] = dict(zip(names, book.sizes[known:], strict=False))
+        value["sizes"] = dict(zip(names, book.sizes[known:].tolist(), strict=False))
     old = before.weights if before else np.zeros(0)
     changed = np.append(
         np.flatnonzero(old != entry.weights[:known]), np.arange(known, len(entry.weights))

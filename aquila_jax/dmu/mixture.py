@@ -52,13 +52,14 @@ def count_below(number: np.ndarray, limit: np.ndarray, key: int) -> np.ndarray:
     """
     number, limit = np.asarray(number), np.asarray(limit)
     used = int(np.bitwise_or.reduce(number, axis=None))
-    bit = np.array([i for i in range(BITS) if used >> i & 1], np.int64)
+    bits = [bit for bit in range(used.bit_length()) if used >> bit & 1]
+    bit = np.array(bits, np.int64).reshape(-1, *[1] * max(number.ndim, limit.ndim))
     step = BITS - bit  # the points of block i are 2**(48 - i) apart
-    low = (np.int64(1) << step) - 1
+    low = (1 << step) - 1
     # the first point: the bits of `number` above bit i, mirrored, are below bit 47 - i
-    first = (reverse(number)[..., None] & (low >> 1)) ^ (key & low)
-    members = (limit[..., None] >> step) + (first < (limit[..., None] & low))
-    return np.einsum("...i,...i->...", members, number[..., None] >> bit & 1)
+    first = (reverse(number) & (low >> 1)) ^ (key & low)
+    members = (limit >> step) + (first < (limit & low))
+    return np.sum(members * (number >> bit & 1), axis=0)
 
 
 def count(number: np.ndarray, limits: np.ndarray, key: int) -> np.ndarray:
