@@ -5,14 +5,14 @@ import numpy as np
 from aquila_jax.report import columns, records, series, timeline, words
 from aquila_jax.report.read import Run
 
-GROUPS = {"languages": "language_loss", "domains": "domain_loss"}
-
 
 def multiples(runs: list[Run], steps: list[columns.Columns]) -> list[dict]:
     """The small panels: languages, then domains; held-out first, then training."""
-    evaluated = [{group: list(records.heldout(run, group)) for group in GROUPS} for run in runs]
+    evaluated = [
+        {group: list(records.heldout(run, group)) for group in records.GROUPS} for run in runs
+    ]
     found = []
-    for group, key in GROUPS.items():
+    for group, key in records.GROUPS.items():
         names = dict.fromkeys(name for each in evaluated for name in each[group])
         found += [heldout(runs, group, name) for name in names]
         names = dict.fromkeys(name for table in steps for name in table.inner(key))
@@ -32,7 +32,7 @@ def heldout(runs: list[Run], group: str, name: str) -> dict:
 
 def training(steps: list[columns.Columns], group: str, name: str) -> dict:
     """Training loss of one domain or language."""
-    key = f"{GROUPS[group]}/{name}"
+    key = f"{records.GROUPS[group]}/{name}"
     curves = [(i, series.smoothed(table, key)) for i, table in enumerate(steps)]
     drawn = [
         series.line(i, words.say("series.main"), xy, role="main") for i, xy in curves if len(xy[0])

@@ -50,40 +50,35 @@ def find(value: object, key: str) -> object:
 def domains(run: Run) -> list[dict]:
     """A row for each language and domain: share, loss, held-out bits per byte and their falls."""
     steps = records.steps_that_count(run)
+    return _rows(run, steps, "languages") + _rows(run, steps, "domains")
+
+
+def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
+    key = records.GROUPS[group]
+    curves, falls = records.heldout(run, group), records.falls(run, group)
+    tokens, recent = {}, {}
+    for domain in steps.inner("domain_tokens"):
+        column = steps[f"domain_tokens/{domain}"]
+        name = records.language_of(run).get(domain) if group == "languages" else domain
+        tokens[name] = tokens.get(name, 0) + np.nansum(column)
+        recent[name] = recent.get(name, 0) + np.nansum(column[-records.SMOOTH :])
+    final = records.inner(records.last_forecast(run), "domains")
     rows = []
-    for group, key in (("languages", "language_loss"), ("domains", "domain_loss")):
-        curves = records.heldout(run, group)
-        for name in dict.fromkeys([*steps.inner(key), *curves]):
-            rows.append(_domain(run, steps, name, group=group, curve=curves.get(name, [])))
+    for name in sorted({*steps.inner(key), *curves}, key=lambda name: -recent.get(name, 0)):
+        trained = columns.smooth(steps[f"{key}/{name}"], records.SMOOTH)
+        share = recent.get(name, 0) / max(sum(recent.values()), 1)
+        rows.append({
+            "group": group,
+            "name": words.name("language", name) if group == "languages" else timeline.both(name),
+            "share": words.percent(share) if name in tokens else "",
+            "tokens": words.compact(tokens[name]) if name in tokens else "",
+            "loss": words.loss(trained[-1]) if len(trained) else "–",
+            "bits": words.loss(curves[name][-1][1]) if name in curves else "–",
+            "fall": words.percent(-falls[name], 1).replace("-", "−") if name in falls else "",
+            "final": words.loss(records.number(final[name])) if name in final else "",
+            "lags": name == records.slowest(falls),
+        })  # fmt: skip
     return rows
-
-
-def _domain(run: Run, steps: columns.Columns, name: str, *, group: str, curve: list) -> dict:
-    key = {"languages": "language_loss", "domains": "domain_loss"}[group]
-    trained = columns.smooth(steps[f"{key}/{name}"], records.SMOOTH)
-    tokens = np.nansum(steps[f"domain_tokens/{name}"]) if group == "domains" else 0
-    recent = np.nansum(steps[f"domain_tokens/{name}"][-records.SMOOTH :])
-    every = [steps[f"domain_tokens/{other}"] for other in steps.inner("domain_tokens")]
-    total = sum(np.nansum(column[-records.SMOOTH :]) for column in every)
-    final = records.inner(records.last_forecast(run), "domains").get(name)
-    return {
-        "group": group,
-        "name": words.name("language", name) if group == "languages" else timeline.both(name),
-        "share": words.percent(recent / total) if tokens and total else "",
-        "tokens": words.compact(tokens) if tokens else "",
-        "loss": words.loss(trained[-1]) if len(trained) else "–",
-        "bits": words.loss(curve[-1][1]) if curve else "–",
-        "fall": _fall(curve),
-        "final": words.loss(records.number(final)) if final is not None else "",
-    }
-
-
-def _fall(curve: list[tuple[int, float]]) -> str:
-    """How much held-out bits per byte fell over the last half of the run: −2.1 %."""
-    if len(curve) < 2:
-        return ""
-    then = min(curve, key=lambda point: abs(point[0] - curve[-1][0] / 2))
-    return words.percent(curve[-1][1] / then[1] - 1, 1).replace("-", "−") if then[1] > 0 else ""
 
 
 def settings(run: Run) -> list[list[str]]:
@@ -135,7 +130,7 @@ def _values(run: Run) -> list[Text]:
     found = []
     for key in ("loss", "grad_norm"):
         bad = np.flatnonzero(~np.isfinite(run.metrics[key]))
-        if key in run.metrics.values and len(bad):
+        if len(bad):
             first = words.count(run.metrics["step"][bad[0]])
             label = words.name("panel", key)
             found.append(

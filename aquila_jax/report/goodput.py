@@ -37,8 +37,11 @@ def goodput(metrics: columns.Columns, events: tuple[dict, ...]) -> dict[str, flo
     whole = elapsed(metrics, events)
 
     stepping = metrics["step_seconds"]
+    # The step after a pause is not timed: it counts as the usual step.
+    usual = np.median(stepping[np.isfinite(stepping)]) if np.isfinite(stepping).any() else 0.0
+    stepping = np.where(np.isfinite(stepping), stepping, usual)
     useful = columns.counts(metrics["step"])
-    productive, repeated = np.nansum(stepping[useful]), np.nansum(stepping[~useful])
+    productive, repeated = stepping[useful].sum(), stepping[~useful].sum()
     free = max(whole - sum(spent.values()), 0.0)
     fits = min(1.0, free / max(productive + repeated, 1e-9))
     spent["productive"], spent["repeated"] = float(productive * fits), float(repeated * fits)

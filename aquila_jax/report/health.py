@@ -16,15 +16,16 @@ def health(run: Run, now: float) -> dict:
     """Status, sentence, progress and tiles of a run at unix time `now`."""
     steps = records.steps_that_count(run)
     step, total = records.last_step(steps), records.planned_steps(run)
-    status, reason = state(run, steps, now=now)
+    status, lead = state(run, steps, now=now)
     forecast = records.last_forecast(run)
     left = (total - step) * goodputs.pace(steps) if total > step else 0.0
-    parts = [reason, *_position(steps, step, total), *_ending(forecast, status)]
+    parts = [*_position(steps, step, total), *_ending(forecast, status)]
     if status in {"healthy", "warning"} and left > 0 and np.isfinite(left):
         parts.append(words.say("health.left", left=words.duration(left)))
     parts += [*lagging(run), *_last_decision(run)]
     return {
         "status": status,
+        "lead": lead,
         "text": words.sentence(parts),
         "progress": min(step / total, 1.0) if total else None,
         "tiles": tiles(run, steps, left=left),
@@ -87,14 +88,10 @@ def _last_decision(run: Run) -> list[Text]:
 
 def lagging(run: Run) -> list[Text]:
     """The domain whose held-out bits per byte fell the least over the last half of the run."""
-    falls = {}
-    for name, curve in records.heldout(run, "domains").items():
-        last, then = curve[-1], min(curve, key=lambda point: abs(point[0] - curve[-1][0] / 2))
-        if last[0] > then[0] and np.isfinite([last[1], then[1]]).all() and then[1] > 0:
-            falls[name] = 1 - last[1] / then[1]
-    if len(falls) < 2:
+    falls = records.falls(run, "domains")
+    slowest = records.slowest(falls)
+    if slowest is None:
         return []
-    slowest = min(falls, key=falls.get)
     fall, usual = falls[slowest], float(np.median(list(falls.values())))
     return [
         words.say("health.slowest", domain=slowest, fall=words.percent(fall, 1),

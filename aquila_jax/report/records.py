@@ -7,6 +7,7 @@ from aquila_jax.report import goodput as goodputs
 from aquila_jax.report.read import Run
 
 SMOOTH = 100  # steps behind the loss that is told
+GROUPS = {"languages": "language_loss", "domains": "domain_loss"}
 
 
 def steps_that_count(run: Run) -> columns.Columns:
@@ -32,21 +33,21 @@ def planned_steps(run: Run) -> int:
         total = inner(entry, "plan").get("total_steps")
         if entry.get("kind") == "forecast" and whole(total, 0) > 0:
             return int(total)
-    return _find_steps(run.config)
-
-
-def _find_steps(config: dict) -> int:
-    for key in ("total_steps", "steps"):
-        if whole(config.get(key), 0) > 0:
-            return int(config[key])
-    inside = (_find_steps(value) for value in config.values() if isinstance(value, dict))
-    return next((steps for steps in inside if steps), 0)
+    sequences = whole(inner(run.config, "schedule").get("total"), 0)
+    batch = whole(inner(run.config, "train").get("batch"), 0)
+    return -(-sequences // batch) if batch > 0 else 0
 
 
 def last_forecast(run: Run) -> dict:
     """The latest forecast of the journal; empty if there is none."""
     told = (inner(e, "forecast") for e in reversed(run.journal) if e["kind"] == "forecast")
     return next((forecast for forecast in told if "final_loss" in forecast), {})
+
+
+def language_of(run: Run) -> dict[str, str]:
+    """Domain -> language, as the journal's first entry has it."""
+    told = (inner(entry, "domains") for entry in run.journal if entry["kind"] == "start")
+    return next(told, {})
 
 
 def smoothed_loss(steps: columns.Columns) -> float:
@@ -65,6 +66,21 @@ def heldout(run: Run, group: str) -> dict[str, list[tuple[int, float]]]:
             bits = number(value.get("bits_per_byte") if isinstance(value, dict) else value)
             found.setdefault(name, []).append((row["step"], bits))
     return found
+
+
+def falls(run: Run, group: str) -> dict[str, float]:
+    """Relative fall of held-out bits per byte over the last half of the run so far."""
+    found = {}
+    for name, curve in heldout(run, group).items():
+        last, then = curve[-1], min(curve, key=lambda point: abs(point[0] - curve[-1][0] / 2))
+        if last[0] > then[0] and np.isfinite([last[1], then[1]]).all() and then[1] > 0:
+            found[name] = 1 - last[1] / then[1]
+    return found
+
+
+def slowest(falls: dict[str, float]) -> str | None:
+    """The name that fell the least; None if there is nothing to compare."""
+    return min(falls, key=falls.get) if len(falls) > 1 else None
 
 
 def keep(rows: list[dict]) -> list[dict]:

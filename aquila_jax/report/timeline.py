@@ -31,16 +31,17 @@ def entries(run: Run, number: int) -> list[dict]:
 def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
     """A journal entry as a row of the time line."""
     kind = entry["kind"]
-    alarm = records.inner(entry, "alarm") if kind == "alarm" else {}
-    why = alarm.get("cause") or entry.get("why") or ""
-    reason = words.name("rule", entry["rule"]) if entry.get("rule") else both(why)
+    cause, remedy = words.advice(records.inner(entry, "alarm"))
+    said = (
+        words.name("rule", str(entry["rule"])) if entry.get("rule") else both(entry.get("why", ""))
+    )
     step = records.whole(entry.get("effective_step"), entry["step"])
     return {
         "step": step,
         "kind": kind,
         "what": what(entry, shares),
-        "why": reason,
-        "todo": both(alarm.get("remedy") or ""),
+        "why": cause if kind == "alarm" else said,
+        "todo": remedy,
         "author": str(entry.get("author", "mentor")),
         "mode": str(entry.get("mode", "")),
         "evidence": evidence(entry),
@@ -73,12 +74,21 @@ def what(entry: dict, shares: dict) -> Text:
     if records.inner(entry, "weights"):
         parts.append(mixture(records.inner(entry, "weights"), shares))
     if entry.get("exclude"):
-        parts.append(words.say("what.exclude", ranges=words.number(entry["exclude"])))
+        parts.append(words.say("what.exclude", ranges=ranges(entry["exclude"])))
     if records.inner(entry, "request"):
         parts.append(request(records.inner(entry, "request")))
     if entry.get("text") or entry.get("note"):
         parts.append(both(entry.get("text") or entry["note"]))
     return words.listed(parts) if parts else words.name("what", kind)
+
+
+def ranges(excluded: object) -> str:
+    """Ranges of sequences as first–last."""
+    spans = excluded if isinstance(excluded, list) else [excluded]
+    return ", ".join(
+        "–".join(map(words.number, span)) if isinstance(span, list) else words.number(span)
+        for span in spans
+    )
 
 
 def target(entry: dict) -> object:
@@ -102,6 +112,8 @@ def mixture(weights: dict, before: dict) -> Text:
     weights = {name: records.number(share) for name, share in weights.items()}
     moved = {name: share - records.number(before.get(name, 0.0)) for name, share in weights.items()}
     first = sorted(moved, key=lambda name: -abs(moved[name]))[:3]
+    if max(map(abs, moved.values()), default=0.0) < 0.005:
+        first, before = sorted(weights, key=lambda name: -weights[name])[:3], {}
     arrow = {
         name: f"{words.percent(records.number(before[name]))} → " if name in before else ""
         for name in first

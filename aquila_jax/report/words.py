@@ -8,6 +8,8 @@ LANGUAGES = ("en", "zh")
 Text = dict[str, str]  # language -> words
 
 STATIC = Path(__file__).parent / "static"
+# Cause and remedy of each kind of alarm in Chinese; the journal holds them in English.
+ADVICE: dict[str, list[str]] = json.loads((STATIC / "advice.zh.json").read_text(encoding="utf-8"))
 WORDS: dict[str, Text] = json.loads((STATIC / "words.json").read_text(encoding="utf-8"))
 
 
@@ -26,28 +28,33 @@ def spoken(value: object, language: str) -> str:
     return value[language] if isinstance(value, dict) else str(value)
 
 
+def advice(alarm: dict) -> tuple[Text, Text]:
+    """Cause and remedy of an alarm; as the journal has them where its evidence does not fit."""
+    told = [str(alarm.get("cause", "")), str(alarm.get("remedy", ""))]
+    try:
+        chinese = [text.format_map(alarm["evidence"]) for text in ADVICE[str(alarm.get("kind"))]]
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+        chinese = told
+    cause, remedy = ({"en": en, "zh": zh} for en, zh in zip(told, chinese, strict=True))
+    return cause, remedy
+
+
 def name(group: str, value: str) -> Text:
     """The word for a name of the journal, such as an alarm's kind; an unknown one as it is."""
     key = f"{group}.{value}"
     return WORDS[key] if key in WORDS else dict.fromkeys(LANGUAGES, value.replace("_", " "))
 
 
-def sentence(parts: list[Text], between: str = " ") -> Text:
+def sentence(parts: list[Text]) -> Text:
     """The parts in one line; Chinese needs no space after its full stop."""
-    return {
-        language: (between if language == "en" else between.strip()).join(
-            part[language] for part in parts
-        )
-        for language in LANGUAGES
-    }
+    between = {"en": " ", "zh": ""}
+    return {lang: between[lang].join(part[lang] for part in parts) for lang in LANGUAGES}
 
 
 def listed(parts: list[Text]) -> Text:
     """The parts with the comma of each language between them."""
-    return {
-        language: {"en": ", ", "zh": "，"}[language].join(part[language] for part in parts)
-        for language in LANGUAGES
-    }
+    between = {"en": ", ", "zh": "，"}
+    return {lang: between[lang].join(part[lang] for part in parts) for lang in LANGUAGES}
 
 
 def count(value: float) -> str:
@@ -105,4 +112,5 @@ def duration(seconds: float) -> Text:
         amounts[unit], rest = divmod(rest, size)
     first = next((i for i, amount in enumerate(amounts.values()) if amount), len(units) - 1)
     shown = [unit for unit, _ in units[first : first + 2] if amounts[unit]] or ["seconds"]
-    return sentence([say(f"unit.{unit}", n=amounts[unit]) for unit in shown])
+    told = [say(f"unit.{unit}", n=amounts[unit]) for unit in shown]
+    return {language: " ".join(part[language] for part in told) for language in LANGUAGES}

@@ -54,8 +54,9 @@ def config(steps: int, seed: int) -> dict:
     """Settings as a run writes them."""
     return {
         "model": {"layers": 32, "embed": 4096, "heads": 32, "kv_heads": 8, "vocab": 100008},
-        "train": {"steps": steps, "batch": BATCH, "length": 4096, "seed": seed, "save_every": 500},
-        "schedule": {"kind": "cosine", "peak": 2e-4, "warmup": int(0.02 * steps)},
+        "train": {"batch": BATCH, "seed": seed, "checkpoint_every": 500, "evaluate_every": 500},
+        "schedule": {"kind": "cosine", "peak": 2e-4, "total": steps * BATCH},
+        "data": {"length": 4096, "packing": "best_fit"},
         "mentor": {"mode": "act", "policy": "aquila"},
     }
 
@@ -176,7 +177,7 @@ def decided(rows: list[dict], steps: int, seed: int) -> list[tuple[int, str, dic
     """The journal: phases, mixtures, forecasts, assessments, alarms and decisions."""
     rng = np.random.default_rng(seed + 2)
     last, final = rows[-1]["step"], 1.952 - 0.03 * seed
-    found = []
+    found = [(0, "start", {"name": "aquila2_7b", "domains": LANGUAGE})]
     for name, share in PHASES:
         found.append(
             (int(share * steps), "phase", {"name": name, "first_step": int(share * steps)})

@@ -126,6 +126,25 @@ function bars(panel) {
   });
 }
 
+/** Marks of a logarithmic axis: 1, 2, 5 in each decade, or only 1 where there are many. */
+function decades(data) {
+  const values = data.flatMap((trace) => Array.from(trace.y || [])).filter((value) => value > 0);
+  if (!values.length) return { type: "linear" };
+  const low = Math.min(...values), high = Math.max(...values);
+  if (high < 4 * low) return { type: "linear" };
+  const parts = Math.log10(high / low) > 2 ? [1] : [1, 2, 5];
+  const ticks = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) parts.forEach((part) => ticks.push(part * 10 ** e));
+  return { tickvals: ticks, ticktext: ticks.map((tick) => (tick < 0.01 || tick >= 1e5 ? tick.toExponential(0).replace("e+", "e") : number(tick))) };
+}
+
+/** Thousands as k from 10,000 on; a small rate as a power of ten. */
+function ticks(panel) {
+  if (panel.id === "learning_rate") return "";
+  const last = panel.series[0].y ? panel.series[0].y.findLast((value) => value !== null) : 0;
+  return Math.abs(last) >= 10000 ? "~s" : "~g";
+}
+
 function figure(panel) {
   const [scale, mark] = axisScale();
   const small = Boolean(panel.small);
@@ -144,7 +163,8 @@ function figure(panel) {
     hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { size: 12, color: css("--ink") } },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11, color: css("--soft") }, traceorder: "normal" },
     xaxis: { ...grid, showgrid: false, nticks: small ? 4 : 8, tickformat: view.axis === "step" ? ",d" : "~g", ticksuffix: view.axis === "step" ? "" : mark, rangemode: "tozero" },
-    yaxis: { ...grid, nticks: small ? 4 : 6, type: panel.axis || "linear", exponentformat: "power", tickformat: panel.axis === "log" ? "" : "~g" },
+    yaxis: { ...grid, nticks: small ? 4 : 6, type: panel.axis || "linear", exponentformat: "e", tickformat: ticks(panel),
+      rangemode: panel.section === "speed" ? "tozero" : "normal", ...(panel.axis === "log" ? decades(data) : {}) },
     ...spans(panel, scale),
   };
   if (panel.range) layout.yaxis.range = panel.range;

@@ -61,11 +61,13 @@ function last(panel) {
 }
 
 function unit(panel) {
-  return el("span", { class: "unit" }, panel.unit || "");
+  return el("span", { class: "unit" }, panel.small ? "" : panel.unit || "");
 }
 
 const section = (name) => report.value.panels.filter((panel) => panel.section === name);
-const cards = (kind, panels) => panels.length ? el("div", { class: `grid ${kind}` }, ...panels.map(card)) : null;
+const cards = (kind, panels) => panels.length ? el("div", { class: `grid ${kind}`, style: `--columns:${columns(panels.length)}` }, ...panels.map(card)) : null;
+/** As many small panels a row as leave the fewest places empty. */
+const columns = (n) => [4, 3, 5].reduce((best, c) => (Math.ceil(n / c) * c - n < Math.ceil(n / best) * best - n ? c : best));
 
 const FILL = {
   health: () => [el("div", { class: report.value.runs.length > 1 ? "runs" : "" }, ...report.value.runs.map(healthCard))],
@@ -97,7 +99,7 @@ function domainChoice() {
 }
 
 function timelineChoice() {
-  const options = Object.keys(GROUPS).map((kind) => [kind, kind === "all" ? say("timeline.all") : say(`kind.${kind}`)]);
+  const options = Object.keys(GROUPS).map((kind) => [kind, say(`filter.${kind}`)]);
   return el("span", { class: "choice" }, ...choice(options, view.kind, set("kind")));
 }
 

@@ -2,11 +2,11 @@
 // The parts of the page that are words and tables.
 
 function healthCard(run, i) {
-  const { status, text: sentence, progress, tiles } = run.health;
+  const { status, lead, text: sentence, progress, tiles } = run.health;
   const several = report.value.runs.length > 1;
   const card = el("div", { class: `card health ${status}`, "data-status": status },
     el("div", { class: "title" }, several ? dot(palette()[i % 10]) : null, el("h1", {}, run.name),
-      el("span", { class: "status" }, el("i", { class: "dot" }), say(`status.${status}`))),
+      el("span", { class: "status" }, el("i", { class: "dot" }), text(lead))),
     el("p", { class: "sentence" }, text(sentence)));
   if (progress !== null) card.append(el("div", { class: "progress" }, el("i", { style: `width:${100 * progress}%` })));
   if (tiles.length) card.append(el("div", { class: "tiles" }, ...tiles.map((tile) =>
@@ -24,7 +24,7 @@ function domainTable(run, i) {
     const members = run.domains.filter((row) => row.group === group);
     if (!members.length) return [];
     return [el("tr", { class: "group" }, el("td", { colspan: columns.length }, say(`domains.${group}`))),
-      ...members.map((row) => el("tr", { class: row.lags ? "lags" : null }, ...columns.map((column) => el("td", {}, text(row[column])))))];
+      ...members.map((row) => el("tr", { class: row.lags ? "lags" : null, "data-domain": text(row.name) }, ...columns.map((column) => el("td", {}, text(row[column])))))];
   });
   if (!rows.length) return null;
   const head = el("tr", {}, ...columns.map((column) => el("th", {}, say(`domains.${column}`))));
