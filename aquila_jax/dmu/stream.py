@@ -56,7 +56,7 @@ class Stream:
         tokens = self.index.tokens(domain, found.index, self._gather)
         pieces = self.index.pieces(domain, found.index)
         domain_ids = np.repeat(domain[:, None].astype(np.int32), self.length, axis=1)
-        fields = (*_rows(tokens, pieces), domain_ids)
+        fields = (*lay_out(tokens, pieces), domain_ids)
         return Batch(*(field.reshape(*cursors.shape, self.length) for field in fields))
 
     def batches(  # noqa: PLR0917 (the agreed signature)
@@ -115,7 +115,7 @@ def _closing(iterator) -> Iterator[Batch]:
         iterator.close()
 
 
-def _rows(tokens: np.ndarray, pieces: packings.Pieces) -> tuple[np.ndarray, ...]:
+def lay_out(tokens: np.ndarray, pieces: packings.Pieces) -> tuple[np.ndarray, ...]:
     """Tokens, targets, segment ids, positions and loss mask of rows of `L + 1` tokens."""
     column = np.arange(tokens.shape[1], dtype=np.int32)
     segments = np.zeros(tokens.shape, np.int32)

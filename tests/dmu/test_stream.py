@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from aquila_jax.dmu import ledger as ledgers
+from aquila_jax.dmu.store import open_store
 from aquila_jax.dmu.stream import Stream
-from tests.dmu.memory import MemoryStore, random_store
+from tests.dmu.memory import MemoryStore, random_store, write_store
 
 EVERY = slice(None)
 
@@ -143,3 +144,16 @@ def test_a_domain_with_less_than_one_sequence_is_refused_unless_its_weight_is_ze
     with pytest.raises(ValueError, match="\\['tiny'\\] have a weight but not one whole sequence"):
         ledgers.start(0, sizes, {"a": 1, "tiny": 1})
     ledgers.start(0, sizes, {"a": 1, "tiny": 0})
+
+
+@pytest.mark.parametrize("cache_bytes", [1 << 28, 1 << 10])
+def test_a_store_on_disk_gives_what_one_in_memory_gives(stream, store, cache_bytes, tmp_path):
+    write_store(store, str(tmp_path))
+    on_disk = Stream(open_store(str(tmp_path), cache_bytes), stream.length, stream.packing)
+    book = open_ledger(stream)
+    assert on_disk.sizes == stream.sizes
+    for batch, expected in (
+        (on_disk.batch(book, first, (1, 200), EVERY), stream.batch(book, first, (1, 200), EVERY))
+        for first in (0, 1000)
+    ):
+        assert (rows_of(batch) == rows_of(expected)).all()
