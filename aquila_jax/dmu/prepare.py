@@ -1,0 +1,167 @@
+"""Documents to tokenizer and token store, in parallel, restartable where it stopped."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+
+from aquila_jax.dmu import manifest as manifests
+from aquila_jax.dmu import places
+from aquila_jax.dmu.manifest import SPLITS, Manifest
+from aquila_jax.dmu.merge import merge_domain
+from aquila_jax.dmu.parts import Part, make_part
+from aquila_jax.dmu.progress import Report
+from aquila_jax.dmu.source_files import Clean, SourceFile, check, describe, for_each, list_files
+from aquila_jax.dmu.sources import Source
+from aquila_jax.dmu.store import TOKENIZER
+from aquila_jax.dmu.summary import source_reports, summarise
+from aquila_jax.dmu.tokenizer import load_tokenizer, train_tokenizer
+from aquila_jax.dmu.training_text import gather_text
+
+_PARTS = "parts"  # within the store's folder until the store is whole
+_MEGA = 1e6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareSettings:
+    """What shapes a store, and how to make it."""
+
+    sources: tuple[Source, ...]
+    vocab_size: int = 16384
+    tokenizer: str | None = None  # the file of one that exists, instead of training one
+    tokenizer_bytes: int = 32_000_000  # text to train it on, equal parts of each language
+    heldout: float = 0.01  # share of documents, in domains without a held-out source
+    max_flaws: float = 0.01  # share of a source's documents that may be unreadable
+    processes: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+
+    def __post_init__(self):
+        languages = {}
+        for source in self.sources:
+            if languages.setdefault(source.name, source.language) != source.language:
+                raise ValueError(f"source {source.name} must have one language in all its splits.")
+        if not any(source.split == "train" for source in self.sources):
+            raise ValueError("sources must hold at least one with split='train'.")
+        for name in ("heldout", "max_flaws"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be a share in [0, 1).")
+        if self.processes < 1 or self.tokenizer_bytes < 1:
+            raise ValueError(
+                f"processes={self.processes} and tokenizer_bytes={self.tokenizer_bytes} must be "
+                "at least 1."
+            )
+
+
+def prepare(
+    settings: PrepareSettings, folder: str, report: Report = print, *, clean: Clean | None = None
+) -> Manifest:
+    """Makes the token store in `folder`, or takes up where it stopped; its manifest.
+
+    `clean` may drop and change the documents of a file; it must be picklable.
+    """
+    files = list_files(settings.sources, settings.heldout)
+    report(f"prepare: {len(files)} files of {len(settings.sources)} sources")
+    inputs = _fingerprint(settings, files, clean)
+    if places.exists(places.join(folder, manifests.NAME)):
+        return _made_before(folder, inputs, report)
+    kept = places.join(folder, _PARTS)
+    if settings.tokenizer:
+        tokenizer = _require_size(settings.tokenizer, settings.vocab_size)
+    else:
+        tokenizer = places.join(kept, f"{inputs}.model")
+        if not places.exists(tokenizer):
+            _train(settings, files, tokenizer, report=report, clean=clean)
+    work = functools.partial(make_part, folder=kept, tokenizer=tokenizer, clean=clean)
+    made = for_each(work, files, processes=settings.processes, title="tokenise", report=report)
+    parts = [part for _, part in sorted(made, key=lambda pair: pair[0])]
+    check([part.reading for part in parts], settings.max_flaws)
+    report(f"prepare: joining {len(parts)} parts")
+    manifest = _merge(folder, parts, tokenizer=tokenizer, inputs=inputs)
+    manifests.write_manifest(folder, manifest)
+    places.remove(kept)
+    for line in summarise(manifest):
+        report(line)
+    return manifest
+
+
+def _fingerprint(settings: PrepareSettings, files: list[SourceFile], clean: Clean | None) -> str:
+    """Of all that shapes the store but the place where the files lie."""
+    known = [dataclasses.asdict(file) | {"file": None} for file in files]
+    trained = [settings.vocab_size, settings.tokenizer_bytes]
+    given = settings.tokenizer and load_tokenizer(settings.tokenizer).sha256
+    key = json.dumps([manifests.VERSION, known, given or trained, describe(clean)], sort_keys=True)
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _made_before(folder: str, inputs: str, report: Report) -> Manifest:
+    made = manifests.read_manifest(folder)
+    if made.inputs != inputs:
+        raise ValueError(
+            f"{folder} holds a token store of other documents or settings; prepare into another "
+            "folder, or remove that one first."
+        )
+    report(f"prepare: {folder} is whole already")
+    return made
+
+
+def _require_size(tokenizer: str, vocab_size: int) -> str:
+    size = load_tokenizer(tokenizer).vocab_size
+    if size != vocab_size:
+        raise ValueError(
+            f"tokenizer {tokenizer} has {size} entries but vocab_size={vocab_size}: "
+            f"set vocab_size={size}."
+        )
+    return tokenizer
+
+
+def _train(
+    settings: PrepareSettings,
+    files: Sequence[SourceFile],
+    place: str,
+    *,
+    report: Report,
+    clean: Clean | None,
+) -> None:
+    """Trains the tokenizer on a sample of the sources and writes it to `place`."""
+    files = [file for file in files if file.split == "train"]
+    readings, texts = gather_text(
+        files,
+        settings.tokenizer_bytes,
+        processes=settings.processes,
+        report=report,
+        clean=clean,
+    )
+    check(readings, settings.max_flaws)
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    report(f"tokenizer: training {settings.vocab_size} entries on {size:.1f} MB of text")
+    places.write_bytes(place, train_tokenizer(texts, settings.vocab_size))
+
+
+def _merge(folder: str, parts: Sequence[Part], *, tokenizer: str, inputs: str) -> Manifest:
+    """Writes the tokenizer and the arrays of every domain; the manifest is not yet written."""
+    loaded = load_tokenizer(tokenizer)
+    places.write_bytes(places.join(folder, TOKENIZER), places.read_bytes(tokenizer))
+    names = dict.fromkeys(part.reading.source.name for part in parts)
+    domains = {split: [] for split in SPLITS}
+    for split in SPLITS:
+        places.remove(places.join(folder, split))  # what a run that was stopped has left
+        for name in names:
+            group = [part for part in parts if part.reading.source.name == name]
+            if any(part.counts(split).documents for part in group):
+                info = merge_domain(folder, split, group, vocab_size=loaded.vocab_size)
+                domains[split].append(info)
+            elif split == "train" and any(part.reading.source.split == "train" for part in group):
+                raise ValueError(f"source {name} (train): no document is left to train on.")
+    kept = (TOKENIZER, *(f"{split}/" for split in SPLITS))
+    sizes = places.sizes(folder)
+    return Manifest(
+        version=manifests.VERSION,
+        inputs=inputs,
+        tokenizer_sha256=loaded.sha256,
+        vocab_size=loaded.vocab_size,
+        train=tuple(domains["train"]),
+        heldout=tuple(domains["heldout"]),
+        sources=source_reports(parts),
+        files={name: size for name, size in sizes.items() if name.startswith(kept)},
+    )

@@ -1,0 +1,40 @@
+"""Progress of long work on the host: how far, how fast, how long still."""
+
+import time
+from collections.abc import Callable
+
+Report = Callable[[str], object]
+_EVERY = 2.0  # seconds
+
+
+def track(report: Report, *, title: str, unit: str, total: float) -> Callable[[float], None]:
+    """A function to call with each amount of `unit` that is done; reports every two seconds."""
+    began = last = time.monotonic()
+    done = 0.0
+
+    def advance(amount: float) -> None:
+        nonlocal done, last
+        done += amount
+        now = time.monotonic()
+        if now - last >= _EVERY or done >= total:
+            last = now
+            report(describe(title, unit, done=done, total=total, seconds=now - began))
+
+    return advance
+
+
+def describe(title: str, unit: str, *, done: float, total: float, seconds: float) -> str:
+    """One line; an estimate of the time left by the mean rate so far."""
+    rate = done / max(seconds, 1e-9)
+    share = done / total if total else 1.0
+    line = f"{title}: {share:4.0%}, {done:.1f} of {total:.1f} {unit}, {rate:.2f} {unit}/s"
+    left = (total - done) / rate if rate else float("inf")
+    return line + (f", {_clock(left)} left" if done < total else f", took {_clock(seconds)}")
+
+
+def _clock(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "unknown time"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,187 @@
+"""Documents as they come: JSON Lines, Parquet and text files, read one at a time."""
+
+import codecs
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aquila_jax.dmu import places
+
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_BLOCK = 1 << 20  # bytes read at a time
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the documents of one domain lie; several sources may share a name."""
+
+    name: str
+    language: str  # "en", "zh", "code", "math", "en-zh"
+    paths: tuple[str, ...]  # files, folders or globs, local or gs://
+    split: Literal["train", "heldout"] = "train"
+    text_field: str = "text"
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ValueError(
+                f"source name {self.name!r} must be of letters, digits and _ . - only."
+            )
+        if self.split not in {"train", "heldout"}:
+            raise ValueError(f"{self.name}: split={self.split!r} must be 'train' or 'heldout'.")
+        if isinstance(self.paths, str) or not self.paths:
+            raise ValueError(f"{self.name}: paths={self.paths!r} must be a tuple of paths.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Document:
+    """One text and where it is from."""
+
+    text: str
+    id: str  # the record's own, or file:line
+    source: str  # the record's own word, may be empty
+    file: str
+    line: int  # from 1; a Parquet file's row
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Flaw:
+    """A place that holds no document, though it should."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self):
+        return f"{self.file}:{self.line} ({self.reason})"
+
+
+def expand(source: Source) -> tuple[str, ...]:
+    """The source's files, sorted within each path; ValueError if a path has none."""
+    files = [file for path in source.paths for file in _files(source.name, path)]
+    return tuple(dict.fromkeys(files))
+
+
+def read(file: str, text_field: str = "text") -> Iterator[Document | Flaw]:
+    """Every document of a file, and a `Flaw` for each one that cannot be read."""
+    fs, path = places.filesystem(file)
+    try:
+        with fs.open(path, "rb") as raw:
+            yield from READERS[_kind(file)](raw, file, text_field)
+    except FileNotFoundError as error:
+        raise ValueError(f"{file} does not exist.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(
+            f"{file} cannot be read to its end ({error}); it is cut off or damaged: fetch it again."
+        ) from error
+
+
+def _files(name: str, path: str) -> list[str]:
+    fs, root = places.filesystem(path)
+    if fs.isdir(root):
+        found = [file for file in fs.find(root) if _kind(file) != "text" or _is_prose(file)]
+    elif any(sign in root for sign in "*?["):
+        found = [file for file in fs.glob(root) if not fs.isdir(file)]
+    else:
+        found = [root] if fs.exists(root) else []
+    if not found:
+        raise ValueError(
+            f"source {name}: {path} holds no documents; give a file, a folder or a glob of "
+            ".jsonl[.gz|.zst], .parquet or text files."
+        )
+    return [file if places.is_local(fs) else fs.unstrip_protocol(file) for file in sorted(found)]
+
+
+def _kind(file: str) -> str:
+    name = file.lower()
+    for suffix in COMPRESSIONS:
+        name = name.removesuffix(suffix)
+    if name.endswith((".jsonl", ".ndjson", ".json")):
+        return "lines"
+    return "parquet" if name.endswith(".parquet") else "text"
+
+
+def _is_prose(file: str) -> bool:
+    """In a folder only these are taken: not its licences, check sums and the like."""
+    return file.lower().endswith((".txt", ".md", ".txt.gz", ".txt.zst"))
+
+
+def _open(raw: BinaryIO, file: str) -> BinaryIO:
+    """The decompressed bytes. Arrow's streams, unlike zstandard's, notice a missing end."""
+    for suffix, codec in COMPRESSIONS.items():
+        if file.lower().endswith(suffix):
+            stream = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)
+            return io.BufferedReader(stream, _BLOCK)
+    return raw
+
+
+def _read_lines(raw: BinaryIO, file: str, text_field: str) -> Iterator[Document | Flaw]:
+    for number, line in enumerate(_open(raw, file), start=1):
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
+        if line.strip():
+            yield _parse(line, file, number, text_field)
+
+
+def _parse(line: bytes, file: str, number: int, text_field: str) -> Document | Flaw:
+    try:
+        record = json.loads(line.decode())
+    except UnicodeDecodeError:
+        return Flaw(file=file, line=number, reason="not valid UTF-8")
+    except (ValueError, RecursionError):
+        return Flaw(file=file, line=number, reason="not valid JSON")
+    if not isinstance(record, dict):
+        return Flaw(file=file, line=number, reason="not a JSON object")
+    return _document(record, file, number, text_field)
+
+
+def _document(record: dict[str, Any], file: str, number: int, text_field: str) -> Document | Flaw:
+    text = record.get(text_field)
+    if not isinstance(text, str) or not text:
+        return Flaw(file=file, line=number, reason=f"no text in field {text_field!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can spell half a surrogate pair
+        return Flaw(file=file, line=number, reason="not valid Unicode")
+    name, source = record.get("id"), record.get("source")
+    return Document(
+        text=text,
+        id=f"{file}:{number}" if name is None else str(name),
+        source="" if source is None else str(source),
+        file=file,
+        line=number,
+    )
+
+
+def _read_parquet(raw: BinaryIO, file: str, text_field: str) -> Iterator[Document | Flaw]:
+    table = pq.ParquetFile(raw)
+    if text_field not in table.schema_arrow.names:
+        raise ValueError(
+            f"{file} has no column {text_field!r}; its columns are {table.schema_arrow.names}: "
+            "set the source's text_field."
+        )
+    columns = [
+        c for c in dict.fromkeys((text_field, "id", "source")) if c in table.schema_arrow.names
+    ]
+    number = 0
+    for batch in table.iter_batches(batch_size=1024, columns=columns):
+        for record in batch.to_pylist():
+            number += 1
+            yield _document(record, file, number, text_field)
+
+
+def _read_text(raw: BinaryIO, file: str, text_field: str) -> Iterator[Document | Flaw]:
+    try:
+        text = _open(raw, file).read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        yield Flaw(file=file, line=1, reason="not valid UTF-8")
+        return
+    yield _document({text_field: text}, file, 1, text_field)
+
+
+READERS = {"lines": _read_lines, "parquet": _read_parquet, "text": _read_text}

@@ -1,0 +1,156 @@
+"""Documents are read the same from every format, and flaws are told, not hidden."""
+
+import gzip
+import importlib.util
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from aquila_jax.dmu.sources import Document, Flaw, Source, expand, read
+
+TEXTS = ["plain", "全角，标点！　空格", "line\n\tend \n", "▁ [CLS] \u2028 \x00", "e\u0301 é \r\n"]
+
+
+def lines(texts=TEXTS) -> bytes:
+    records = [{"text": t, "id": f"d{i}", "source": "s"} for i, t in enumerate(texts)]
+    return "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+
+
+def write_parquet(path):
+    table = {
+        "text": TEXTS,
+        "id": [f"d{i}" for i in range(len(TEXTS))],
+        "source": ["s"] * len(TEXTS),
+    }
+    pq.write_table(pa.table(table), path)
+
+
+WRITERS = {
+    "a.jsonl": lambda p: p.write_bytes(lines()),
+    "a.jsonl.gz": lambda p: p.write_bytes(gzip.compress(lines())),
+    "two.jsonl.gz": lambda p: p.write_bytes(
+        gzip.compress(lines()[:40]) + gzip.compress(lines()[40:])
+    ),
+    "a.jsonl.zst": lambda p: p.write_bytes(zstandard.compress(lines())),
+    "a.parquet": write_parquet,
+    "bom.jsonl": lambda p: p.write_bytes(b"\xef\xbb\xbf" + lines()),
+    "crlf.jsonl": lambda p: p.write_bytes(lines().replace(b"\n", b"\r\n")),
+    "blank.jsonl": lambda p: p.write_bytes(lines() + b"\n  \n"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_documents(tmp_path, name):
+    WRITERS[name](tmp_path / name)
+    found = list(read(str(tmp_path / name)))
+    assert [d.text for d in found] == TEXTS
+    assert [(d.id, d.source, d.line) for d in found] == [
+        (f"d{i}", "s", i + 1) for i in range(len(TEXTS))
+    ]
+
+
+def test_a_text_file_is_one_document_whose_id_is_its_place(tmp_path):
+    file = str(tmp_path / "a.txt.gz")
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress("第一行\n  second\n".encode()))
+    assert list(read(file)) == [
+        Document(text="第一行\n  second\n", id=f"{file}:1", source="", file=file, line=1)
+    ]
+
+
+def test_flaws_are_yielded_in_place_and_reading_goes_on(tmp_path):
+    file = tmp_path / "a.jsonl"
+    bad = {
+        2: (b'{"text": "\xff"}', "not valid UTF-8"),
+        3: (b'{"text": "a"', "not valid JSON"),
+        4: (b'["text"]', "not a JSON object"),
+        5: (b'{"body": "a"}', "no text in field 'text'"),
+        6: (b'{"text": 3}', "no text in field 'text'"),
+        7: (b'{"text": ""}', "no text in field 'text'"),
+        8: (b'{"text": "\\ud800"}', "not valid Unicode"),
+        9: (b"[" * 100_000, "not valid JSON"),
+    }
+    rows = [bad[n][0] if n in bad else b'{"text": "good"}' for n in range(1, 12)]
+    file.write_bytes(b"\n".join(rows))
+    found = list(read(str(file)))
+    flaws = {f.line: f.reason for f in found if isinstance(f, Flaw)}
+    assert flaws == {line: reason for line, (_, reason) in bad.items()}
+    assert [d.line for d in found if isinstance(d, Document)] == [1, 10, 11]
+    assert str(found[1]) == f"{file}:2 (not valid UTF-8)"
+
+
+@pytest.mark.parametrize("suffix, cut", [("gz", 0.5), ("gz", -4), ("zst", 0.5), ("zst", -1)])
+def test_a_file_that_is_cut_off_is_never_taken_for_whole(tmp_path, suffix, cut):
+    whole = {"gz": gzip.compress, "zst": zstandard.compress}[suffix](lines(TEXTS * 1000))
+    file = tmp_path / f"a.jsonl.{suffix}"
+    file.write_bytes(whole[: cut if isinstance(cut, int) else int(len(whole) * cut)])
+    with pytest.raises(ValueError, match=rf"a.jsonl.{suffix} cannot be read to its end .*cut off"):
+        list(read(str(file)))
+
+
+def test_damage_inside_a_file_is_told(tmp_path):
+    whole = bytearray(gzip.compress(lines(TEXTS * 1000)))
+    whole[len(whole) // 2] ^= 255
+    (tmp_path / "a.jsonl.gz").write_bytes(whole)
+    with pytest.raises(ValueError, match="damaged"):
+        list(read(str(tmp_path / "a.jsonl.gz")))
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(ValueError, match="damaged"):
+        list(read(str(tmp_path / "a.parquet")))
+
+
+def test_parquet_without_the_text_column_names_those_it_has(tmp_path):
+    pq.write_table(pa.table({"body": ["a"]}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"no column 'text'; its columns are \['body'\]"):
+        list(read(str(tmp_path / "a.parquet")))
+    assert [d.text for d in read(str(tmp_path / "a.parquet"), "body")] == ["a"]
+
+
+def test_paths_are_files_folders_or_globs_sorted_and_each_file_once(tmp_path):
+    for name in ("b.jsonl", "a.jsonl.gz", "deep/c.parquet", "note.txt", "SHA256SUMS", "code.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    def names(*paths):
+        files = expand(
+            Source(name="x", language="en", paths=tuple(f"{tmp_path}{p}" for p in paths))
+        )
+        return [file.removeprefix(f"{tmp_path}/") for file in files]
+
+    assert names("") == ["a.jsonl.gz", "b.jsonl", "deep/c.parquet", "note.txt"]
+    assert names("/*.jsonl*") == ["a.jsonl.gz", "b.jsonl"]
+    assert names("/code.py", "/b.jsonl", "/*.jsonl") == ["code.py", "b.jsonl"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/empty", "/*.jsonl"])
+def test_a_path_without_documents_is_an_error(tmp_path, path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="source x: .* holds no documents; give a file"):
+        expand(Source(name="x", language="en", paths=(f"{tmp_path}{path}",)))
+
+
+def test_a_file_that_vanished_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="gone.jsonl does not exist"):
+        list(read(str(tmp_path / "gone.jsonl")))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gcsfs") is not None, reason="gcsfs is installed")
+def test_object_storage_without_its_package_says_what_to_install():
+    with pytest.raises(ValueError, match=r"gs://bucket/x needs .* 'aquila_jax\[gcs\]'"):
+        expand(Source(name="x", language="en", paths=("gs://bucket/x",)))
+
+
+@pytest.mark.parametrize(
+    "wrong, match",
+    [
+        ({"name": "../a"}, "letters, digits"),
+        ({"paths": "a.jsonl"}, "must be a tuple"),
+        ({"paths": ()}, "must be a tuple"),
+        ({"split": "test"}, "'train' or 'heldout'"),
+    ],
+)
+def test_a_source_is_checked_when_it_is_made(wrong, match):
+    with pytest.raises(ValueError, match=match):
+        Source(**{"name": "x", "language": "en", "paths": ("a",)} | wrong)
