@@ -120,3 +120,9 @@ def smooth(y: np.ndarray, width: int) -> np.ndarray:
     total[width:] -= total[:-width].copy() if width < len(y) else 0.0
     number[width:] -= number[:-width].copy() if width < len(y) else 0
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def typical(values: np.ndarray) -> float:
+    """Median of the finite values; NaN where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")

@@ -38,8 +38,8 @@ def goodput(metrics: columns.Columns, events: tuple[dict, ...]) -> dict[str, flo
 
     stepping = metrics["step_seconds"]
     # The step after a pause is not timed: it counts as the usual step.
-    usual = np.median(stepping[np.isfinite(stepping)]) if np.isfinite(stepping).any() else 0.0
-    stepping = np.where(np.isfinite(stepping), stepping, usual)
+    stepping = np.where(np.isfinite(stepping), stepping, columns.typical(stepping))
+    stepping = np.nan_to_num(stepping, nan=0.0)
     useful = columns.counts(metrics["step"])
     productive, repeated = stepping[useful].sum(), stepping[~useful].sum()
     free = max(whole - sum(spent.values()), 0.0)
@@ -95,12 +95,11 @@ def clock_jumps(metrics: columns.Columns) -> list[tuple[int, float]]:
 def pace(metrics: columns.Columns) -> float:
     """Seconds a step lately, with evaluations and saves but without interruptions; NaN: unknown."""
     times, steps = metrics["time"][-500:], metrics["step"][-500:]
-    lasted = metrics["step_seconds"][-500:]
-    usual = np.nanmedian(lasted) if np.isfinite(lasted).any() else np.nan
+    usual = columns.typical(metrics["step_seconds"][-500:])
     between, done = np.diff(times), np.diff(steps)
     # Evaluations and saves belong to the pace; a night without a machine does not.
-    longest = np.nanmax([60.0, 50 * usual])
+    longest = max(60.0, 50 * np.nan_to_num(usual))
     steady = (between > 0) & (between < longest) & (done > 0)
     if steady.sum() < 5:
-        return float(usual)
+        return usual
     return float(between[steady].sum() / done[steady].sum())

@@ -92,7 +92,7 @@ def lagging(run: Run) -> list[Text]:
     slowest = records.slowest(falls)
     if slowest is None:
         return []
-    fall, usual = falls[slowest], float(np.median(list(falls.values())))
+    fall, usual = falls[slowest], columns.typical(np.array(list(falls.values())))
     return [
         words.say("health.slowest", domain=slowest, fall=words.percent(fall, 1),
                   usual=words.percent(usual, 1))
@@ -103,45 +103,50 @@ def tiles(run: Run, steps: columns.Columns, *, left: float) -> list[dict]:
     """Loss, forecast, time left, tokens, speed and goodput: label, value, detail."""
     if not steps.size:
         return []
-    forecast, spent = records.last_forecast(run), goodputs.goodput(run.metrics, run.events)
-    whole = sum(spent.values())
-    speed = np.nanmedian(steps["tokens_per_second"][-records.SMOOTH :]) if _any(steps) else np.nan
-    use = steps["mfu"][-records.SMOOTH :]
-    known_use = use[np.isfinite(use)]
-    each = words.compact(float(np.median(np.diff(steps["tokens"][-records.SMOOTH :], prepend=0))))
-    detail = words.say("tile.mfu", share=words.percent(np.median(known_use), 1))
-    band = records.number(forecast.get("calibrated_on")) > 0
-    ends = (
-        datetime.datetime.fromtimestamp(records.last_time(run, steps) + left) if left > 0 else None
-    )
     return [
         _tile("loss", words.loss(records.smoothed_loss(steps)), words.say("tile.nats")),
-        _tile(
-            "forecast",
-            words.loss(records.number(forecast.get("final_loss"))),
-            _band(forecast) if band else words.say("tile.no_band" if forecast else "tile.none"),
-        ),
-        _tile(
-            "left",
-            words.duration(left) if left > 0 else "–",
-            timeline.both(ends.strftime("%Y-%m-%d %H:%M") if ends else ""),
-        ),
-        _tile("tokens", words.compact(steps["tokens"][-1]), words.say("tile.tokens_seen", n=each)),
-        _tile(
-            "speed",
-            f"{words.compact(speed)}/s",
-            detail if len(known_use) else words.say("tile.tps"),
-        ),
-        _tile(
-            "goodput",
-            words.percent(spent["productive"] / whole) if whole else "–",
-            words.say("tile.of", time=words.duration(whole)),
-        ),
+        _forecast_tile(records.last_forecast(run)),
+        _left_tile(records.last_time(run, steps), left),
+        _tokens_tile(steps),
+        _speed_tile(steps),
+        _goodput_tile(run),
     ]
 
 
-def _any(steps: columns.Columns) -> bool:
-    return bool(np.isfinite(steps["tokens_per_second"][-records.SMOOTH :]).any())
+def _forecast_tile(forecast: dict) -> dict:
+    final = words.loss(records.number(forecast.get("final_loss")))
+    banded = records.number(forecast.get("calibrated_on")) > 0
+    unbanded = words.say("tile.no_band" if forecast else "tile.none")
+    return _tile("forecast", final, _band(forecast) if banded else unbanded)
+
+
+def _left_tile(last: float, left: float) -> dict:
+    if not (left > 0 and np.isfinite(left)):
+        return _tile("left", "–", timeline.both(""))
+    ends = datetime.datetime.fromtimestamp(last + left)
+    return _tile("left", words.duration(left), timeline.both(ends.strftime("%Y-%m-%d %H:%M")))
+
+
+def _tokens_tile(steps: columns.Columns) -> dict:
+    each = columns.typical(np.diff(steps["tokens"][-records.SMOOTH :], prepend=0.0))
+    seen = words.compact(steps["tokens"][-1])
+    return _tile("tokens", seen, words.say("tile.tokens_seen", n=words.compact(each)))
+
+
+def _speed_tile(steps: columns.Columns) -> dict:
+    speed, use = (
+        columns.typical(steps[key][-records.SMOOTH :]) for key in ("tokens_per_second", "mfu")
+    )
+    detail = words.say("tile.mfu", share=words.percent(use, 1))
+    known = np.isfinite(use)
+    return _tile("speed", f"{words.compact(speed)}/s", detail if known else words.say("tile.tps"))
+
+
+def _goodput_tile(run: Run) -> dict:
+    spent = goodputs.goodput(run.metrics, run.events)
+    whole = sum(spent.values())
+    share = words.percent(spent["productive"] / whole) if whole else "–"
+    return _tile("goodput", share, words.say("tile.of", time=words.duration(whole)))
 
 
 def _band(forecast: dict) -> Text:

@@ -22,8 +22,7 @@ class EventWriter:
         folder.mkdir(parents=True, exist_ok=True)
         # TensorBoard reads files in the order of their names, and a name must not come twice.
         name = f"events.out.tfevents.{time.time_ns():020d}.{socket.gethostname()}.{os.getpid()}"
-        self._file = (folder / name).open("xb")
-        self._records = RecordWriter(self._file)
+        self._path = folder / name
         self._begun = False
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
@@ -36,10 +35,6 @@ class EventWriter:
         tagged = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._write(Event(wall_time=when, step=step, summary=Summary(value=tagged)))
 
-    def close(self) -> None:
-        """Ends the file."""
-        self._file.close()
-
     def _write(self, event: Event) -> None:
-        self._records.write(event.SerializeToString())
-        self._file.flush()
+        with self._path.open("ab") as file:
+            RecordWriter(file).write(event.SerializeToString())

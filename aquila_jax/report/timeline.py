@@ -168,13 +168,12 @@ def outcome(entry: dict, step: int, steps: columns.Columns) -> Text:
         return both("")
     at = int(np.searchsorted(steps["step"], step))
     before, after = steps["loss"][max(at - 50, 0) : at], steps["loss"][at + 50 : at + 100]
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    if at + 100 > steps.size or not len(after):
+    old, new = columns.typical(before), columns.typical(after)
+    if at + 100 > steps.size or np.isnan(new):
         return words.say("outcome.early")
-    if not len(before):
+    if np.isnan(old):
         return both("")
-    old, new = words.loss(np.median(before)), words.loss(np.median(after))
-    return words.say("outcome.loss", old=old, new=new)
+    return words.say("outcome.loss", old=words.loss(old), new=words.loss(new))
 
 
 def both(value: object) -> Text:

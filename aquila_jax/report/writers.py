@@ -15,15 +15,12 @@ Write = Callable[[int, float, Mapping[str, float]], None]
 def json_lines(workdir: Path) -> Write:
     """Appends to `scalars.jsonl`; a line that a crash cut short is ended first."""
     path = workdir / "scalars.jsonl"
-    cut = path.is_file() and path.read_bytes()[-1:] not in {b"", b"\n"}
-    file = path.open("ab")
-    if cut:
-        file.write(b"\n")
+    if path.is_file() and path.read_bytes()[-1:] not in {b"", b"\n"}:
+        path.write_bytes(path.read_bytes() + b"\n")
 
     def write(step: int, time: float, values: Mapping[str, float]) -> None:
-        line = json.dumps({"step": step, "time": time, **values})
-        file.write(line.encode() + b"\n")
-        file.flush()
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "time": time, **values}) + "\n")
 
     return write
 

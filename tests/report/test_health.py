@@ -1,0 +1,108 @@
+"""The health line: which of the states a run is in, and what the sentence says."""
+
+import numpy as np
+import pytest
+
+from aquila_jax.report import columns, health, read, records
+
+NOW = 1_000_000.0
+
+
+def run(last=500, *, loss=2.5, total=1000, journal=(), events=(), summary=None, evaluations=()):
+    rows = [
+        {"step": i, "loss": loss, "tokens": 100 * i, "time": NOW - 2 * (last - i),
+         "step_seconds": 2.0, "tokens_per_second": 50.0}
+        for i in range(1, last + 1)
+    ]  # fmt: skip
+    return read.Run(
+        path=None, name="run", logs={}, metrics=columns.from_rows(rows),
+        evaluations=tuple(evaluations), journal=tuple(journal), events=tuple(events),
+        config={"schedule": {"total": 10 * total}, "train": {"batch": 10}}, summary=summary or {},
+    )  # fmt: skip
+
+
+def alarm(step):
+    return {"step": step, "kind": "alarm", "alarm": {"kind": "spike", "confidence": 0.9}}
+
+
+def forecast(calibrated):
+    told = {
+        "step": 400,
+        "final_loss": 2.25,
+        "low": 2.125,
+        "high": 2.375,
+        "calibrated_on": calibrated,
+    }
+    return {"step": 400, "kind": "forecast", "forecast": told}
+
+
+@pytest.mark.parametrize(
+    ("status", "given"),
+    [
+        ("healthy", {}),
+        ("healthy", {"journal": [alarm(100)]}),
+        ("warning", {"journal": [alarm(450)]}),
+        ("warning", {"loss": np.inf}),
+        ("stopped", {"events": [{"kind": "sigterm", "step": 500, "time": NOW}]}),
+        ("healthy", {"events": [{"kind": "stop"}, {"kind": "resume", "time": NOW}]}),
+        ("finished", {"events": [{"kind": "finish", "time": NOW}]}),
+        ("finished", {"last": 1000}),
+        ("finished", {"summary": {"loss": 2.5}}),
+        ("waiting", {"last": 0}),
+    ],
+)
+def test_status(status, given):
+    told = health.health(run(**given), NOW + 1)
+    assert told["status"] == status
+    assert told["lead"]["en"] and told["lead"]["zh"]
+
+
+def test_a_silent_run_counts_as_stopped():
+    assert health.health(run(), NOW + 599)["status"] == "healthy"
+    told = health.health(run(), NOW + 7200)
+    assert told["status"] == "stopped" and "2 h" in told["lead"]["en"]
+
+
+def test_the_sentence_tells_step_loss_end_and_time_left():
+    told = health.health(run(journal=[forecast(20)]), NOW)
+    assert "Step 500 of 1,000, loss 2.500." in told["text"]["en"]
+    assert "Forecast to end at 2.250 (2.125 to 2.375)." in told["text"]["en"]
+    assert "16 min 40 s left." in told["text"]["en"]
+    assert "剩余 16 分 40 秒。" in told["text"]["zh"]
+    assert told["progress"] == 0.5
+
+
+def test_no_band_is_claimed_without_calibration():
+    told = health.health(run(journal=[forecast(0)]), NOW)
+    assert "2.125" not in told["text"]["en"] and "no band yet" in told["text"]["en"]
+    assert all("2.125" not in tile["detail"]["en"] for tile in told["tiles"])
+
+
+def test_the_last_decision_says_whether_it_was_done():
+    decision = {"step": 300, "kind": "decision", "effective_step": 302, "mode": "act",
+                "rule": "spike", "control": {"lr_scale": [1.0, 0.7]}}  # fmt: skip
+    told = health.health(run(journal=[decision]), NOW)["text"]["en"]
+    assert "Last decision, step 302: learning rate factor 1 → 0.7." in told
+    told = health.health(run(journal=[decision | {"mode": "shadow"}]), NOW)["text"]["en"]
+    assert "not acted on: learning rate factor 1 → 0.7." in told
+
+
+def test_the_slowest_domain_is_named():
+    curves = {"good": (2.0, 1.0, 0.8), "lags": (2.0, 1.0, 0.99), "fair": (2.0, 1.0, 0.9)}
+    rows = [
+        {"step": step, "kind": "heldout",
+         "domains": {name: {"bits_per_byte": curve[i]} for name, curve in curves.items()}}
+        for i, step in enumerate((1, 250, 500))
+    ]  # fmt: skip
+    given = run(evaluations=rows)
+    assert records.falls(given, "domains") == pytest.approx(
+        {"good": 0.2, "lags": 0.01, "fair": 0.1}
+    )
+    assert "Slowest: lags, down 1.0" in health.health(given, NOW)["text"]["en"]
+
+
+def test_evaluations_left_behind_by_a_rewind_do_not_count():
+    rows = [{"step": step, "kind": "heldout", "domains": {"a": {"bits_per_byte": bits}}}
+            for step, bits in ((100, 3.0), (200, 9.0), (150, 2.0), (200, 1.0))]  # fmt: skip
+    curve = records.heldout(run(evaluations=rows), "domains")["a"]
+    assert curve == [(100, 3.0), (150, 2.0), (200, 1.0)]

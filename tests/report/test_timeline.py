@@ -1,0 +1,83 @@
+"""The time line: every entry in words, with its evidence and what the loss did since."""
+
+import pytest
+
+from aquila_jax.report import columns, read, timeline
+
+
+def run(journal=(), events=()):
+    rows = [{"step": i, "loss": 3.0 if i < 200 else 2.0} for i in range(1, 401)]
+    return read.Run(
+        path=None, name="run", logs={}, metrics=columns.from_rows(rows), evaluations=(),
+        journal=tuple(journal), events=tuple(events), config={}, summary={},
+    )  # fmt: skip
+
+
+def only(entry):
+    (found,) = timeline.entries(run([entry]), 0)
+    return found
+
+
+DECISION = {"step": 198, "kind": "decision", "effective_step": 200, "mode": "act",
+            "rule": "spike", "author": "mentor"}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [[1.0, 0.7], {"old": 1.0, "new": 0.7}])
+def test_control_changes(change):
+    entry = only(DECISION | {"control": {"lr_scale": change, "clip_norm": 0.5}})
+    assert entry["what"]["en"] == "learning rate factor 1 → 0.7, clip norm 0.5"
+    assert entry["what"]["zh"].startswith("学习率系数 1 → 0.7，")
+
+
+def test_mixture_tells_what_moved_most():
+    before = {"step": 0, "kind": "mixture", "weights": {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.0}}
+    after = DECISION | {"weights": {"a": 0.3, "b": 0.3, "c": 0.3, "d": 0.1}}
+    entry = timeline.entries(run([before, after]), 0)[0]
+    assert entry["what"]["en"].startswith("mixture: a 50\u202f% → 30\u202f%")
+    assert "b 30" not in entry["what"]["en"]
+
+
+def test_requests_and_exclusions():
+    request = {"kind": "rewind", "arguments": {"to_step": 1000}}
+    entry = only(DECISION | {"request": request, "exclude": [[5000, 6000]]})
+    assert entry["what"]["en"] == "leave out sequences 5,000–6,000, rewind: to step 1,000"
+
+
+def test_an_alarm_has_cause_remedy_and_evidence():
+    alarm = {"kind": "plateau", "step": 9, "confidence": 0.75, "cause": "C.", "remedy": "R.",
+             "evidence": {"gain": 0.01, "threshold": 0.02, "deep": {"layer": 3}}}  # fmt: skip
+    entry = only({"step": 9, "kind": "alarm", "alarm": alarm})
+    assert entry["what"]["en"] == "plateau (75\u202f% sure)"
+    assert entry["why"]["en"] == "C." and entry["todo"]["en"] == "R."
+    assert ["deep · layer", "3"] in entry["evidence"] and ["gain", "0.01"] in entry["evidence"]
+
+
+def test_outcome_is_measured_and_advice_has_none():
+    assert only(DECISION)["outcome"]["en"] == "loss 3.000 → 2.000 after 100 steps"
+    assert only(DECISION | {"effective_step": 350})["outcome"]["en"] == "too early to tell"
+    assert only(DECISION | {"mode": "shadow"})["outcome"]["en"] == "nothing was changed"
+
+
+def test_latest_first_with_names_that_stay():
+    journal = [{"step": s, "kind": "phase", "name": str(s)} for s in (0, 100)]
+    events = [{"step": 50, "kind": "stall", "time": 5.0, "seconds": 9.0},
+              {"step": 60, "kind": "save"}]  # fmt: skip
+    first = timeline.entries(run(journal, events), 0)
+    assert [entry["step"] for entry in first] == [100, 50, 0]
+    more = timeline.entries(run([*journal, {"step": 70, "kind": "phase"}], events), 0)
+    assert {entry["id"]: entry["step"] for entry in first}.items() <= {
+        entry["id"]: entry["step"] for entry in more
+    }.items()
+    assert first[1]["time"] == 5.0 and first[1]["evidence"] == [["seconds", "9"]]
+
+
+@pytest.mark.parametrize("kind", timeline.JOURNAL_KINDS)
+@pytest.mark.parametrize(
+    "odd",
+    [{}, {"alarm": None, "control": 3, "weights": [1], "request": "x", "exclude": 7},
+     {"alarm": {}, "control": {"a": {}}, "weights": {"a": None}, "request": {"kind": None},
+      "evidence": {"a": {}}, "predict": {"b": [1, {}]}, "mode": None, "effective_step": None}],
+)  # fmt: skip
+def test_no_entry_breaks_the_page(kind, odd):
+    entry = only({"step": 5, "kind": kind} | odd)
+    assert entry["what"]["en"] and entry["step"] == 5
