@@ -1,0 +1,251 @@
+"""The training state monitor: signals of one step in, what they mean out; pure and replayable."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from aquila_jax.core.signals import Assessment, Forecast, Signals
+from aquila_jax.tsm import (
+    alarms,
+    detect,
+    domains,
+    early_warning,
+    history,
+    layers,
+    noise,
+    snapshot,
+    survey,
+)
+from aquila_jax.tsm.context import Context
+from aquila_jax.tsm.noise import NoiseSettings
+from aquila_jax.tsm.rounding import rounded
+from aquila_jax.tsm.survey import SurveySettings
+
+Forecaster = Callable[[history.History, Context], Forecast | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MonitorSettings:
+    """Names of the domains, in the order of `Signals`, and the settings of each part."""
+
+    domains: tuple[str, ...]
+    languages: tuple[str, ...]  # of each domain
+    layers: int
+    detector: detect.DetectorSettings = detect.DetectorSettings()
+    domain: domains.DomainSettings = domains.DomainSettings()
+    layer: layers.LayerSettings = layers.LayerSettings()
+    warning: early_warning.WarningSettings = early_warning.WarningSettings()
+    noise: NoiseSettings = NoiseSettings()
+    survey: SurveySettings = SurveySettings()
+    forecaster: Forecaster | None = None
+
+    def __post_init__(self):
+        if len(self.domains) != len(self.languages) or not self.domains:
+            raise ValueError(
+                f"languages={self.languages} must name one language for each of "
+                f"domains={self.domains}."
+            )
+
+
+class MonitorState(NamedTuple):
+    """All that is remembered between steps; saved with each checkpoint."""
+
+    detector: detect.DetectorState
+    domain: domains.DomainState
+    layer: layers.LayerState
+    warning: early_warning.WarningState
+    noise: noise.NoiseState
+    history: history.History
+    survey: survey.SurveyState
+    weights_M: np.ndarray  # of the mixture seen last; empty: not told
+    raised: dict[str, int]  # alarm -> step at which it was told last
+
+
+def start(settings: MonitorSettings) -> MonitorState:
+    """A monitor that has seen nothing."""
+    count = len(settings.domains)
+    return MonitorState(
+        detect.start(),
+        domains.start(count),
+        layers.start(settings.layers),
+        early_warning.start(settings.layers),
+        noise.start(),
+        history.start(count),
+        survey.start(),
+        np.zeros(0),
+        {},
+    )
+
+
+def to_json(state: MonitorState) -> dict:
+    """The state as strict JSON values; `from_json` gives it back bit for bit."""
+    return snapshot.to_json(state)
+
+
+def from_json(data: dict) -> MonitorState:
+    """The state that `to_json` wrote."""
+    return snapshot.from_json(MonitorState, data)
+
+
+def observe(
+    settings: MonitorSettings, state: MonitorState, signals: Signals, *, context: Context
+) -> tuple[MonitorState, Assessment]:
+    """One finished step. The limits hold for the steps that follow, also some steps later."""
+    signals, state = rounded(signals), _grow(settings, state)
+    state = _follow_mixture(settings, state, context)
+    step, skipped = context.step, bool(signals.skipped)
+    reading = detect.Reading(step, float(signals.loss), float(signals.grad_norm), skipped)
+    detector, verdict = detect.observe(settings.detector, state.detector, reading)
+    state, raised = _observe_domains(settings, state, signals, context=context, verdict=verdict)
+    state, more = _observe_network(settings, state, signals, context=context, usable=verdict.usable)
+    state = state._replace(detector=detector)
+    raised = raised + more
+
+    found, forecast, trajectory = (), None, None
+    if step % settings.survey.every == 0:
+        surveyed, found = survey.look(
+            settings.survey,
+            state.survey,
+            state.history,
+            context=context,
+            names=settings.domains,
+            languages=settings.languages,
+        )
+        state = state._replace(survey=surveyed)
+        forecast = settings.forecaster(state.history, context) if settings.forecaster else None
+    if signals.weight_std_PN is not None:
+        surveyed, trajectory = survey.follow_weights(
+            state.survey, signals.weight_std_PN, context.tokens
+        )
+        state = state._replace(survey=surveyed)
+    told, raised = alarms.fresh(state.raised, raised + found)
+    state = state._replace(raised=told)
+    assessment = _assess(settings, state, signals, context=context, verdict=verdict)
+    return state, dataclasses.replace(
+        assessment, forecast=forecast, trajectory=trajectory, alarms=raised
+    )
+
+
+def _follow_mixture(settings, state, context):
+    """A change of weights moves the expected loss by a known amount; the detector is told."""
+    if context.weights is None:
+        return state
+    weights_M = np.array([context.weights.get(name, 0.0) for name in settings.domains])
+    if np.array_equal(weights_M, state.weights_M):
+        return state
+    if len(state.weights_M):
+        before = domains.expected(state.domain, state.weights_M)
+        after = domains.expected(state.domain, weights_M)
+        if np.isfinite(before) and np.isfinite(after):
+            moved = detect.shift(state.detector, float(np.log(after / before)))
+            state = state._replace(detector=moved)
+    surveyed = state.survey._replace(mixture_step=context.step)
+    return state._replace(weights_M=weights_M, survey=surveyed)
+
+
+def _grow(settings, state):
+    """Room for domains that joined the run."""
+    count = len(settings.domains)
+    more = count - len(state.domain.count_M)
+    if more <= 0:
+        return state
+    weights_M = np.pad(state.weights_M, (0, more)) if len(state.weights_M) else state.weights_M
+    return state._replace(
+        domain=domains.grow(state.domain, count),
+        history=history.grow(state.history, count),
+        weights_M=weights_M,
+    )
+
+
+def _observe_domains(settings, state, signals, *, context, verdict):
+    nats_M, tokens_M = signals.domain_nats_M, signals.domain_tokens_M
+    residual = domains.residuals(settings.domain, state.domain, nats_M, tokens_M)
+    domain, raised = domains.observe(
+        settings.domain,
+        state.domain,
+        residual,
+        step=context.step,
+        nats_M=nats_M,
+        tokens_M=tokens_M,
+        usable=verdict.usable,
+        names=settings.domains,
+    )
+    sums_M = np.stack((nats_M, tokens_M)) if verdict.usable else np.zeros((2, len(nats_M)))
+    grown = history.add(
+        state.history,
+        step=context.step,
+        tokens=float(context.tokens),
+        learning_rate=float(signals.learning_rate),
+        batch=float(context.batch),
+        sums_M=sums_M,
+    )
+    blamed = tuple(_with_blame(settings, residual, alarm) for alarm in verdict.alarms)
+    return state._replace(domain=domain, history=grown), blamed + raised
+
+
+def _with_blame(settings, residual, alarm):
+    if alarm.kind != "spike":
+        return alarm
+    evidence = alarm.evidence | {"blame": domains.blame(residual, settings.domains)}
+    return alarms.make("spike", alarm.step, confidence=alarm.confidence, **evidence)
+
+
+def _observe_network(settings, state, signals, *, context, usable):
+    step, warning, raised = context.step, state.warning, ()
+    if signals.attention_logit_max_N is not None:
+        warning, raised = early_warning.observe_attention(
+            settings.warning, warning, step=step, logit_max_N=signals.attention_logit_max_N
+        )
+    if not usable:
+        return state._replace(warning=warning), raised
+    warning, grown = early_warning.observe_log_z(
+        settings.warning, warning, step=step, log_z_squared=float(signals.log_z_squared)
+    )
+    ratio, progress = float(signals.update_ratio), context.progress
+    warning, high = early_warning.observe_ratio(
+        settings.warning, warning, step=step, ratio=ratio, progress=progress
+    )
+    layer, odd = layers.observe(
+        settings.layer,
+        state.layer,
+        step=step,
+        grad_norm_N=signals.grad_norm_N,
+        update_rms_N=signals.update_rms_N,
+        weight_rms_N=signals.weight_rms_N,
+        learning_rate=float(signals.learning_rate),
+    )
+    measured = noise.observe(
+        settings.noise,
+        state.noise,
+        micro_grad_square=float(signals.micro_grad_square),
+        grad_norm=float(signals.grad_norm),
+        batch=context.batch,
+        micro_batches=context.micro_batches,
+    )
+    state = state._replace(warning=warning, layer=layer, noise=measured)
+    return state, raised + grown + high + odd
+
+
+def _assess(settings, state, signals, *, context, verdict):
+    domain_M = domains.smooth(state.domain)
+    seen = [m for m in range(len(settings.domains)) if np.isfinite(domain_M[m])]
+    share_M = state.domain.share_M
+    language = {}
+    for name in dict.fromkeys(settings.languages[m] for m in seen):
+        own = [m for m in seen if settings.languages[m] == name]
+        weight = max(float(share_M[own].sum()), 1e-30)
+        language[name] = float(share_M[own] @ domain_M[own]) / weight
+    return Assessment(
+        step=context.step,
+        loss=detect.smooth_loss(state.detector, float(signals.loss)),
+        slope=state.survey.slope,
+        domain_loss={settings.domains[m]: float(domain_M[m]) for m in seen},
+        language_loss=language,
+        loss_limit=verdict.loss_limit,
+        grad_norm_limit=verdict.grad_norm_limit,
+        skipped=bool(signals.skipped),
+        update_ratio=state.warning.ratio,
+        noise_scale=noise.value(state.noise),
+    )

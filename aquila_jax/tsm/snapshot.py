@@ -1,0 +1,37 @@
+"""Frozen monitor states as JSON values and back, bit for bit, so that a resume equals no stop."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def to_json(value: Any) -> Any:
+    """A state of named tuples, arrays, dicts and scalars as strict JSON values."""
+    if hasattr(value, "_asdict"):
+        return {name: to_json(item) for name, item in value._asdict().items()}
+    if isinstance(value, np.ndarray):
+        values = [to_json(item) for item in value.ravel().tolist()]
+        return {"dtype": str(value.dtype), "shape": list(value.shape), "values": values}
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # strict JSON has no NaN; `float` reads these words back
+    return value
+
+
+def from_json(kind: type, data: Any) -> Any:
+    """The state of type `kind` that `to_json` wrote; unknown or missing fields are errors."""
+    if hasattr(kind, "_fields"):
+        fields = kind.__annotations__
+        if set(fields) != set(data):
+            odd = sorted(set(fields) ^ set(data))
+            raise ValueError(
+                f"the saved {kind.__name__} and this version differ in {odd}; "
+                "resume with the version that wrote it, or start the monitor anew."
+            )
+        return kind(**{name: from_json(fields[name], data[name]) for name in fields})
+    if kind is np.ndarray:
+        values = [float(item) if isinstance(item, str) else item for item in data["values"]]
+        return np.array(values, dtype=data["dtype"]).reshape(data["shape"])
+    return float(data) if kind is float else data

@@ -1,0 +1,144 @@
+"""The slower questions, asked every so many steps: speed, plateau, imbalance, mixture, drift."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from aquila_jax.core.signals import Alarm
+from aquila_jax.tsm import alarms, progress, trajectory
+from aquila_jax.tsm.context import Context
+from aquila_jax.tsm.history import History, group
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurveySettings:
+    """When to look, and what is worth telling."""
+
+    every: int = 50  # steps
+    plateau: progress.PlateauSettings = progress.PlateauSettings()
+    imbalance_level: float = 0.01  # family-wise
+    imbalance_size: float = 0.01  # log; smaller is not worth a person's time
+    mixture_factor: float = 2.0
+    mixture_size: float = 0.03  # of all tokens
+    stalled_steps: int = 300
+    stalled_fall: float = 0.03
+
+
+class SurveyState(NamedTuple):
+    """Learning speed as last measured, and what the next look compares with."""
+
+    slope: float
+    slope_error: float
+    first_loss: float
+    plateau_count: int
+    plateau_tokens: float
+    mixture_step: int  # since when the weights are what they are
+    weight_std_PN: np.ndarray
+    weight_tokens: float
+
+
+def start() -> SurveyState:
+    """Nothing looked at yet."""
+    nan = math.nan
+    return SurveyState(nan, nan, nan, 0, 0.0, 0, np.zeros((0, 0)), 0.0)
+
+
+def look(
+    settings: SurveySettings,
+    state: SurveyState,
+    history: History,
+    *,
+    context: Context,
+    names: tuple[str, ...],
+    languages: tuple[str, ...],
+) -> tuple[SurveyState, tuple[Alarm, ...]]:
+    """All slow questions at once, from the history alone."""
+    if len(history.step_K) < progress.MINIMUM_BLOCKS:
+        return state, ()
+    line = progress.recent_line(history)
+    slope, error = progress.overall(history, line)
+    state = state._replace(slope=slope, slope_error=error)
+    if math.isnan(state.first_loss):
+        first = float(history.nats_KM[:2].sum() / max(history.counts_KM[:2].sum(), 1.0))
+        state = state._replace(first_loss=first)
+    late = history.tokens_K > 2 / 3 * history.tokens_K[-1]
+    loss = float(history.nats_KM[late].sum() / max(history.counts_KM[late].sum(), 1.0))
+    state, raised = _plateau(settings, state, context, loss)
+    raised += _stalled(settings, state, context, loss)
+    raised += _imbalance(settings, history, context, languages)
+    raised += _mixture(settings, state, history, context=context, names=names)
+    return state, raised
+
+
+def follow_weights(
+    state: SurveyState, weight_std_PN: np.ndarray, tokens: float
+) -> tuple[SurveyState, dict[str, float] | None]:
+    """Trajectory distances since the weights were last seen; `None` the first time."""
+    before, since = state.weight_std_PN, (tokens - state.weight_tokens) / 1e9
+    state = state._replace(weight_std_PN=weight_std_PN, weight_tokens=float(tokens))
+    if before.shape != weight_std_PN.shape or since <= 0:
+        return state, None
+    return state, trajectory.distances(before, weight_std_PN, since)
+
+
+def _plateau(settings, state, context, loss):
+    rule = settings.plateau
+    if not math.isfinite(state.slope) or context.tokens < rule.spacing * state.plateau_tokens:
+        return state, ()
+    sure, gain, threshold = progress.plateau(
+        rule, loss=loss, slope=state.slope, error=state.slope_error
+    )
+    count = state.plateau_count + 1 if sure > rule.confidence else 0
+    state = state._replace(plateau_count=count, plateau_tokens=float(context.tokens))
+    if count < rule.confirmations:
+        return state, ()
+    evidence = {"gain": gain, "threshold": threshold, "slope": state.slope}
+    return state, (alarms.make("plateau", context.step, confidence=sure, **evidence),)
+
+
+def _stalled(settings, state, context, loss):
+    fall = 1 - loss / state.first_loss
+    learning = state.slope < -2 * state.slope_error
+    if context.step < settings.stalled_steps or fall > settings.stalled_fall or learning:
+        return ()
+    evidence = {"fall": fall, "steps": context.step, "loss": loss, "slope": state.slope}
+    return (alarms.make("stalled", context.step, confidence=0.9, **evidence),)
+
+
+def _imbalance(settings, history, context, languages):
+    names = tuple(dict.fromkeys(languages))
+    if len(names) < 2:
+        return ()
+    excess, error = progress.off_trend(group(history, names, languages))
+    gap, p = progress.imbalance(excess, error)
+    raised = ()
+    for index in np.flatnonzero((p < settings.imbalance_level) & (gap > settings.imbalance_size)):
+        own = float(excess[index])
+        evidence = {"excess": own, "others": own - float(gap[index]), "p": float(p[index])}
+        sure = 1 - float(p[index])
+        raised += (
+            alarms.make(
+                "imbalance", context.step, confidence=sure, language=names[index], **evidence
+            ),
+        )
+    return raised
+
+
+def _mixture(settings, state, history, *, context, names):
+    """Shares of tokens against the ledger's, which counts sequences: only gross gaps count."""
+    lately = history.step_K - history.block >= max(state.mixture_step, context.step - 1000)
+    counts_M = history.counts_KM[lately].sum(0)
+    if context.weights is None or lately.sum() * history.block < 200 or not counts_M.sum():
+        return ()
+    raised = ()
+    total = sum(context.weights.values())
+    for name, share in zip(names, (counts_M / counts_M.sum()).tolist(), strict=True):
+        asked = context.weights.get(name, 0.0) / total
+        ratio = (share + 1e-3) / (asked + 1e-3)
+        gross = max(ratio, 1 / ratio) > settings.mixture_factor
+        if gross and abs(share - asked) > settings.mixture_size:
+            evidence = {"domain": name, "observed": share, "expected": asked}
+            raised += (alarms.make("mixture", context.step, confidence=0.95, **evidence),)
+    return raised
