@@ -1,0 +1,323 @@
+"""launch/tpu.sh, real bash from end to end, against a stand-in gcloud whose hosts are folders."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+SLOW_START = ["WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"]
+PLACE = ["--name=pod", "--zone=us-east5-b", "--project=demo"]
+JOB = ["--config=configs/tiny.py", "--workdir=gs://bucket/run"]
+
+# What stands for python3 and the environment's python on a host: the trainer's exit codes
+# come from a file, one entry a start; told to stop it saves and exits with 75.
+PYTHON = """#!{python}
+import json, os, pathlib, shutil, signal, sys, time
+root, arguments = pathlib.Path(os.environ["GCLOUD_ROOT"]), sys.argv[1:]
+if arguments[:2] == ["-m", "venv"]:
+    target = pathlib.Path(arguments[2]) / "bin"
+    target.mkdir(parents=True)
+    shutil.copy(__file__, target / "python")
+elif arguments[:2] == ["-m", "pip"]:
+    with (root / "pips").open("a") as file:
+        print(json.dumps(arguments), file=file)
+elif arguments[:3] == ["-m", "aquila_jax", "train"]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+    host = os.environ["SLICE"] + "-" + os.environ["WORKER"]
+    with (root / f"starts-{{host}}").open("a") as file:
+        address = os.environ["JAX_COORDINATOR_ADDRESS"]
+        print(json.dumps({{"address": address, "arguments": arguments[3:]}}), file=file)
+    codes = json.loads((root / "codes").read_text())
+    code = codes[len((root / f"starts-{{host}}").read_text().splitlines()) - 1]
+    print("step 100 loss 2.5" if code in (0, "forever") else "ValueError: it broke", flush=True)
+    while code == "forever" and pathlib.Path(os.environ["HOME"]).exists():
+        time.sleep(0.02)
+    sys.exit(1 if code == "forever" else code)
+"""
+
+
+class Cloud:
+    """A folder with a gcloud, its state, and the hosts."""
+
+    def __init__(self, root, code, **state):
+        self.root, self.code = root, code
+        (root / "bin").mkdir()
+        programs = {
+            "gcloud": f'#!/bin/sh\nexec {sys.executable} -IS {HERE / "gcloud"} "$@"\n',
+            "curl": '#!/bin/sh\nprintf %s "$WORKER"\n',
+            "python3": PYTHON.format(python=f"{sys.executable} -IS"),
+        }
+        for name, text in programs.items():
+            (root / "bin" / name).write_text(text)
+            (root / "bin" / name).chmod(0o755)
+        defaults = {"zones": ["us-east5-b"], "resources": {}, "plans": [], "hosts": 2}
+        (root / "state.json").write_text(json.dumps(defaults | {"unreachable": []} | state))
+        (root / "codes").write_text(json.dumps([0] * 9))
+        path = f"{root / 'bin'}:{os.environ['PATH']}"
+        self.env = os.environ | {"PATH": path, "GCLOUD_ROOT": str(root), "TPU_POLL_SECONDS": "0.05"}
+
+    def start(self, *arguments):
+        command = [shutil.which("bash"), str(self.code / "launch" / "tpu.sh"), *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=self.env, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *arguments):
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def ok(self, *arguments):
+        code, out, err = self.run(*arguments)
+        assert code == 0, (out, err)
+        return out
+
+    def fails(self, *arguments):
+        code, out, err = self.run(*arguments)
+        assert code not in (0, 2), (out, err)
+        return err
+
+    def calls(self, verb):
+        """The arguments of each call of a gcloud verb."""
+        if not (self.root / "calls").exists():
+            return []
+        calls = map(json.loads, (self.root / "calls").read_text().splitlines())
+        return [call for call in calls if verb in call[:5]]
+
+    @property
+    def resources(self):
+        return json.loads((self.root / "state.json").read_text())["resources"]
+
+    def starts(self, host="0-0"):
+        file = self.root / f"starts-{host}"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory):
+    """A repository of its own, since `run` copies what is committed."""
+    code = tmp_path_factory.mktemp("code")
+    shutil.copytree(REPOSITORY / "launch", code / "launch")
+    shutil.copy(REPOSITORY / "pyproject.toml", code)
+    (code / "requirements.txt").write_text("jax==0\n")
+    git = ["git", "-C", str(code), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    return code
+
+
+@pytest.fixture
+def cloud(tmp_path, code):
+    def make(**state):
+        made.append(Cloud(tmp_path, code, **state))
+        return made[0]
+
+    made = []
+    yield make
+    shutil.rmtree(tmp_path / "hosts", ignore_errors=True)  # the trainers see it and end
+
+
+def existing(*states, type_="v6e-16", nodes=1):
+    return {"pod": {"states": list(states), "type": type_, "nodes": nodes, "flags": {}}}
+
+
+def test_create_waits_until_active_and_is_idempotent(cloud):
+    cloud = cloud(plans=[{"states": SLOW_START}])
+    out = cloud.ok("create", *PLACE, "--type=v6e-16", "--spot")
+    assert [word for word in SLOW_START if word in out] == SLOW_START
+    assert "ACTIVE already" in cloud.ok("create", *PLACE, "--type=v6e-16", "--spot")
+    (call,) = cloud.calls("create")
+    assert {"--spot", "--node-id=pod", "--accelerator-type=v6e-16"} < set(call)
+    assert "--runtime-version=v2-alpha-tpuv6e" in call
+    assert "use resize" in cloud.fails("create", *PLACE, "--type=v5p-128")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--type=v5litepod-256", "--reserved"], ["--runtime-version=v2-alpha-tpuv5-lite", "--reserved"]),
+        (["--type=v5p-128", "--slices=2"], ["--node-count=2", "--node-prefix=pod"]),
+        (["--type", "v5p-128", "--runtime-version", "mine"], ["--runtime-version=mine", "--node-id=pod"]),
+        (
+            ["--type=v6e-256", "--flex-start=4h"],
+            ["alpha", "--provisioning-model=flex-start", "--max-run-duration=4h"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for(cloud, options, said):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    cloud.ok("create", *PLACE, *options)
+    assert set(said) < set(cloud.calls("create")[0])
+
+
+@pytest.mark.parametrize("state", ["SUSPENDED", "FAILED"])
+def test_what_is_suspended_or_failed_is_deleted_first(cloud, state):
+    cloud = cloud(resources=existing(state), plans=[{"states": SLOW_START}])
+    assert "keeps name and quota" in cloud.ok("create", *PLACE, "--type=v6e-16")
+    assert len(cloud.calls("delete")) == len(cloud.calls("create")) == 1
+    assert cloud.resources["pod"]["states"] == ["ACTIVE"]
+
+
+def test_run_starts_every_host_with_the_pinned_port(cloud):
+    cloud = cloud(resources=existing("ACTIVE", nodes=2))
+    (cloud.root / "codes").write_text('["forever"]')
+    job = ["run", *PLACE, *JOB, "--slices=2", "--", "--config.note=two words; $HOME"]
+    assert "the trainer runs; coordinator 10.0.0.2:8476" in cloud.ok(*job)
+    for host in ("0-0", "0-1", "1-0", "1-1"):
+        (start,) = cloud.starts(host)
+        assert start["address"] == "10.0.0.2:8476"
+        assert start["arguments"] == [*JOB, "--config.note=two words; $HOME"]
+        assert (cloud.root / "hosts" / "pod" / host / "aquila_jax" / "pyproject.toml").exists()
+    pips = [json.loads(line) for line in (cloud.root / "pips").read_text().splitlines()]
+    assert len(pips) == 4 and all("jax[tpu]" in pip for pip in pips)
+    assert "runs on all hosts already" in cloud.ok(*job)
+    assert len(cloud.starts()) == 1
+    status = cloud.ok("status", *PLACE, "--slices=2")
+    assert "host 1/1 running step 100 loss 2.5" in status and "training: running" in status
+    assert "step 100 loss 2.5" in cloud.ok("logs", *PLACE, "--node=1", "--worker=1")
+
+
+def test_watch_relaunches_after_preemption_and_deletes_at_the_end(cloud):
+    first = [*SLOW_START, "ACTIVE", "ACTIVE", "SUSPENDING", "SUSPENDED"]
+    cloud = cloud(plans=[{"states": first}, {"states": ["FAILED"]}, {"states": SLOW_START}])
+    (cloud.root / "codes").write_text('["forever", 0]')
+    out = cloud.ok("watch", *PLACE, *JOB, "--type=v6e-16", "--spot")
+    assert "preempted (launch 1" in out and "FAILED (launch 2" in out
+    assert "training is finished" in out
+    assert len(cloud.calls("create")) == 3
+    assert [start["arguments"] for start in cloud.starts("0-1")] == [JOB, JOB]
+    assert cloud.resources == {}
+
+
+def test_watch_goes_on_where_the_trainer_was_told_to_stop(cloud):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text("[75, 0]")
+    out = cloud.ok("watch", *PLACE, *JOB, "--type=v6e-16", "--keep")
+    assert "stopped (launch 1" in out
+    assert len(cloud.calls("create")) == 1 and len(cloud.starts("0-1")) == 2
+    assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
+
+
+def test_watch_stops_at_a_failure_shows_the_log_and_leaves_nothing(cloud):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text("[3]")
+    err = cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16")
+    assert "host 0/1 exit:3" in err and "ValueError: it broke" in err
+    assert "the training failed" in err
+    assert cloud.resources == {} and len(cloud.starts()) == 1
+
+
+def test_watch_gives_up_after_so_many_launches(cloud):
+    cloud = cloud(plans=[{"states": ["FAILED"]}] * 3)
+    assert "given up after 2" in cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16", "--launches=2")
+    assert cloud.resources == {} and len(cloud.calls("create")) == 2
+
+
+QUOTA = "RESOURCE_EXHAUSTED: Quota limit 'TPUV6EPreemptible' has been exceeded. Limit: 64."
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "sentence"),
+    [
+        ({"plans": [{"states": ["PROVISIONING", "FAILED"]}]}, [], "ended as FAILED"),
+        ({"plans": [{"error": QUOTA}]}, [], "the quota of project demo in us-east5-b"),
+        ({"plans": [{"states": ["WAITING_FOR_RESOURCES"]}]}, ["--wait=0"], "was not ACTIVE after"),
+        ({"zones": ["elsewhere"]}, [], "zone us-east5-b does not exist or offers project demo no"),
+        ({}, ["--project=nobody"], "project nobody does not exist or you may not use"),
+        ({}, ["--type=tpu7x-64"], "no queued resources for TPU7x; use GKE"),
+        ({}, ["--type=v9-8"], "must be v5litepod-N, v5p-N or v6e-N"),
+        ({}, ["--spot", "--reserved"], "exclude each other"),
+        ({}, ["--name="], "--name is missing"),
+        ({}, ["--slices=none"], "must be a whole number"),
+        ({}, ["--colour=red"], "option --colour does not exist"),
+    ],
+)
+def test_a_failed_create_says_why_and_leaves_nothing(cloud, state, options, sentence):
+    cloud = cloud(**state)
+    err = cloud.fails("create", *PLACE, "--type=v6e-16", *options)
+    assert sentence in err
+    assert err.count("tpu.sh: ") <= 2
+    assert cloud.resources == {}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_while_waiting_it_leaves_nothing(cloud, sent):
+    cloud = cloud(plans=[{"states": ["WAITING_FOR_RESOURCES"]}])
+    process = cloud.start("create", *PLACE, "--type=v6e-16")
+    while not cloud.calls("create") or not cloud.resources:
+        time.sleep(0.05)
+    process.send_signal(sent)
+    assert process.wait(timeout=30) == 128 + sent
+    process.communicate()
+    assert cloud.resources == {}
+
+
+def test_watch_that_is_left_leaves_the_training_alone(cloud):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text('["forever"]')
+    process = cloud.start("watch", *PLACE, *JOB, "--type=v6e-16")
+    while "0/0 running" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert "still runs and costs money" in err
+    assert list(cloud.resources) == ["pod"]
+
+
+def test_a_host_that_never_answers_is_named(cloud):
+    cloud = cloud(resources=existing("ACTIVE"), unreachable=["0/1"])
+    err = cloud.fails("run", *PLACE, *JOB)
+    assert "ssh: connect to host 0/1" in err and "copying to the hosts" in err
+    assert "no answer from hosts (slice/host): 0/1" in cloud.ok("status", *PLACE)
+
+
+def test_resize_saves_and_goes_on_from_the_same_workdir(cloud):
+    cloud = cloud(resources=existing("ACTIVE"), plans=[{"states": SLOW_START}])
+    (cloud.root / "codes").write_text('["forever", "forever"]')
+    cloud.ok("run", *PLACE, *JOB)
+    assert "stopping the trainer" in cloud.ok("resize", *PLACE, *JOB, "--type=v6e-32")
+    (stop,) = [call for call in cloud.calls("ssh") if any(word.endswith("; fi") for word in call)]
+    assert {"--worker=all", "--node=all"} < set(stop)
+    assert cloud.resources["pod"]["type"] == "v6e-32"
+    assert [start["arguments"] for start in cloud.starts("0-1")] == [JOB, JOB]
+    verbs = [call[3] for call in cloud.calls("queued-resources")]
+    assert verbs.index("delete") < verbs.index("create")
+
+
+def test_delete_twice_is_no_error(cloud):
+    cloud = cloud(resources=existing("ACTIVE"))
+    cloud.ok("delete", *PLACE)
+    cloud.ok("delete", *PLACE)
+    assert cloud.resources == {}
+
+
+@pytest.mark.parametrize("verb", ["create", "run", "status", "logs", "watch", "resize", "delete"])
+def test_a_dry_run_prints_the_commands_and_runs_none(cloud, verb):
+    cloud = cloud()
+    out = cloud.ok(verb, *PLACE, *JOB, "--type=v6e-16", "--dry-run")
+    assert "gcloud compute tpus queued-resources" in out
+    assert cloud.calls("compute") == []
+    if verb == "watch":
+        order = ["describe pod", "create pod", "scp ", "ssh pod", "10", ":8476"]
+        assert "create pod --node-id=pod --accelerator-type=v6e-16" in out
+        assert out.index("create pod") < out.index("scp ") < out.index("ssh pod"), order
+
+
+def test_without_gcloud_it_says_so(cloud):
+    cloud = cloud()
+    cloud.env["PATH"] = str(cloud.root)
+    assert "gcloud is not installed" in cloud.fails("status", *PLACE)
+
+
+def test_the_stand_in_refuses_what_is_not_documented(cloud):
+    cloud = cloud()
+    for flag in ("--colour=red", "--provisioning-model=flex-start"):  # the second is alpha only
+        command = ["gcloud", "compute", "tpus", "queued-resources", "create", "pod", flag]
+        assert subprocess.run(command, env=cloud.env, capture_output=True).returncode == 2
