@@ -90,6 +90,8 @@ def test_alike_errors_widen_the_posterior():
     wave = 0.004 * 2**0.5 * np.sin(np.arange(len(points.loss)) / 4)
     alone, alike = (fit.fit(points._replace(loss=points.loss + e), prior()) for e in (white, wave))
     assert alone.inflation < 2 < 5 < alike.inflation
+    end = where.progress[-1:], 0 * where.annealing[-1:]
+    assert fit.predict(alike, *end)[1][0] > 1.5 * fit.predict(alone, *end)[1][0]
 
 
 def test_difference_is_surer_than_its_two_sides():

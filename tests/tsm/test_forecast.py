@@ -65,7 +65,7 @@ def test_replay_is_bit_exact():
 
 @pytest.mark.parametrize(
     ("until", "every", "warmup"),
-    [(480, 10, 200), (4000, 400, 200), (0, 50, 200), (4000, 50, 3800), (1200, 50, 700)],
+    [(480, 10, 200), (4000, 400, 200), (0, 50, 200), (4000, 50, 3800), (1200, 25, 700)],
 )
 def test_silent_before_there_is_enough(until, every, warmup):
     """300 steps after the warm-up and 12 points after one and a half of it."""
@@ -107,6 +107,14 @@ def test_each_domain_has_its_own_end():
     assert set(told.domains) == {"en", "zh"}
     for name, (_, loss) in observed.items():
         assert told.domains[name] == pytest.approx(loss[-1], abs=0.02)
+
+
+def test_a_domain_may_differ_from_the_whole():
+    """What its decay is worth is believed less firmly, and so sooner learned from the data."""
+    plan = a_plan()
+    observed, loss = seen(plan, 9000, truth=TRUTH._replace(drop=0.3))
+    whole = tell(observed, plan, domains={"zh": observed})
+    assert abs(whole.domains["zh"] - loss[-1]) < 0.7 * abs(whole.final_loss - loss[-1])
 
 
 def test_non_finite_losses_are_no_points():
