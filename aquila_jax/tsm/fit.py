@@ -17,6 +17,7 @@ DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.22, 0.35
 SIZE_EXPONENT = 0.12  # the drop grows as parameters^0.12 (25M to 400M, published curves)
 EXPONENTS = np.geomspace(0.1, 1.6, 25)
 MIN_NOISE = 1e-3  # nats; also the relative error from which an error counts linearly
+VAGUE = 100.0  # nats: floor and scale are free, but a flat curve must not be singular
 ROUNDS = 8  # reweightings of each of the two passes
 
 
@@ -147,15 +148,14 @@ def _pass(exponent: np.ndarray, points: Points, *, prior: Prior, variance: float
     """Linear least squares for every exponent, reweighted to Huber's loss of relative errors."""
     features_KFn = _features(exponent, points.progress, points.annealing)
     features_KnF = features_KFn.transpose(0, 2, 1)
-    precision = 1 / (prior.drop_width * prior.drop) ** 2
+    precision = 1 / np.array([VAGUE, VAGUE, prior.drop_width * prior.drop]) ** 2
+    believed = precision * (0, 0, prior.drop)
     threshold = max(MIN_NOISE, 1.345 * variance**0.5 / float(np.median(points.loss)))
     weight_Kn = np.ones((len(exponent), len(points.loss)))
     for _ in range(ROUNDS):
         weighted_KFn = features_KFn * (weight_Kn / variance)[:, None]
-        hessian = weighted_KFn @ features_KnF
-        hessian[:, 2, 2] += precision
-        target = weighted_KFn @ points.loss
-        target[:, 2] += precision * prior.drop
+        hessian = weighted_KFn @ features_KnF + np.diag(precision)
+        target = weighted_KFn @ points.loss + believed
         mean = np.linalg.solve(hessian, target[..., None])[..., 0]
         residual = points.loss - (mean[:, None] @ features_KFn)[:, 0]
         relative = np.abs(residual) / points.loss
@@ -163,7 +163,7 @@ def _pass(exponent: np.ndarray, points: Points, *, prior: Prior, variance: float
 
     huber = np.minimum(relative, threshold) * (2 * relative - np.minimum(relative, threshold))
     misfit = np.sum(huber * points.loss**2, axis=1) / variance
-    misfit += precision * (mean[:, 2] - prior.drop) ** 2
+    misfit += precision[2] * (mean[:, 2] - prior.drop) ** 2
     misfit += (np.log(exponent / prior.exponent) / prior.exponent_width) ** 2
     logarithm = -0.5 * (misfit + np.linalg.slogdet(hessian)[1])
     logarithm = np.where((mean < 0).any(axis=1), -np.inf, logarithm)

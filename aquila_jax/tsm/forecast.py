@@ -114,7 +114,8 @@ def convergence(estimate: Estimate, gap: float) -> tuple[float, float, float]:
 
     Median and 5 to 95 % of the posterior. Not to be trusted beyond three times the X reached.
     """
-    reached = (estimate.fit.mean[:, 1] / gap) ** (1 / estimate.fit.exponent)
+    scale = np.maximum(estimate.fit.mean[:, 1], 0)  # below 0 the weight is 0
+    reached = (scale / gap) ** (1 / estimate.fit.exponent)
     order = np.argsort(reached, kind="stable")
     share = np.cumsum(estimate.fit.weight[order])
     middle, low, high = reached[order][

@@ -127,6 +127,20 @@ def test_non_finite_losses_are_no_points():
     )
 
 
+@pytest.mark.parametrize("rate", ["nought", "jump"])
+@pytest.mark.parametrize("loss", ["flat", "rising", "noise"])
+def test_odd_runs_never_break_the_monitor(rate, loss):
+    every = np.arange(1, 3001)
+    rates = {"nought": np.where(every > 250, 0.0, 1.0), "jump": np.where(every > 900, 30.0, 1.0)}
+    plan = law.Plan(learning_rate=rates[rate], batch=np.ones(3000), warmup=200)
+    steps = np.arange(10.0, 1500.0, 10)
+    noise = np.random.default_rng(0).exponential(3.0, len(steps))
+    losses = {"flat": np.full(len(steps), 3.0), "rising": 2 + steps / 1e3, "noise": noise}
+    told = tell(points.Observed(steps, losses[loss]), plan)
+    numbers = [told.final_loss, *told.parameters.values()] if told else []
+    assert np.isfinite(numbers).all()
+
+
 def test_a_loss_beyond_the_plan_is_refused():
     observed, _ = seen(a_plan(), 5000)
     with pytest.raises(ValueError, match="step 5000 lies beyond the plan's 4000 steps"):
