@@ -101,6 +101,7 @@ def _made_before(folder: str, inputs: str, report: Report) -> Manifest:
             f"{folder} holds a token store of other documents or settings; prepare into another "
             "folder, or remove that one first."
         )
+    places.remove(places.join(folder, _PARTS))  # if the run before was stopped right at its end
     report(f"prepare: {folder} is whole already")
     return made
 

@@ -14,7 +14,8 @@ def track(report: Report, *, title: str, unit: str, total: float) -> Callable[[f
 
     def advance(amount: float) -> None:
         nonlocal done, last
-        done += amount
+        # Fractions need not add up to their total exactly.
+        done = total if done + amount > 0.999999 * total else done + amount
         now = time.monotonic()
         if now - last >= _EVERY or done >= total:
             last = now
