@@ -79,7 +79,7 @@ def phases(run: Run, last: int, number: int) -> list[dict]:
     """Phases as [first, last] steps; a phase lasts until the next one begins."""
     begun = [entry for entry in run.journal if entry["kind"] == "phase"]
     begun = [(records.whole(entry.get("first_step"), entry["step"]), entry) for entry in begun]
-    ends = [first for first, _ in begun[1:]] + [max(last, records.planned_steps(run))]
+    ends = [*(first for first, _ in begun), max(last, records.planned_steps(run))][1:]
     return [
         {"run": number, "name": str(entry.get("name", "?")), "x": [first, end]}
         for (first, entry), end in zip(begun, ends, strict=True)
