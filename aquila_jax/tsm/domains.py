@@ -1,7 +1,8 @@
 """Per-domain losses of a running mixture: smooth values, slow drift, and domains that jump.
 
 Everything is compared at equal mixture: a step is expected to cost what its domains cost
-lately, so neither the luck of the draw nor a change of weights looks like a divergence.
+lately, so neither the luck of the draw nor a change of weights looks like a divergence. Arrays
+`[2, M]` hold nats and targets of each domain.
 """
 
 import dataclasses
@@ -16,101 +17,94 @@ from aquila_jax.tsm import alarms
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DomainSettings:
-    """Rates per observation; CUSUM allowances and bounds in standard deviations."""
+    """Steps are judged in small blocks; rates and counts are per block, sizes are logarithms."""
 
-    fast: float = 0.1
-    slow: float = 0.01
-    noise: float = 0.02
-    known: int = 8  # observations of a domain before it has an expectation
-    minimum: int = 32  # and before it is judged
-    clip: float = 6.0
-    drift_allowance: float = 0.5
+    block: int = 4
+    fast: float = 0.3  # about 10 steps
+    slow: float = 0.04  # about 100 steps
+    noise: float = 0.06
+    known: int = 4  # blocks with a domain before it has an expectation
+    judged: int = 12  # and before it is judged
+    clip: float = 6.0  # standard deviations that one block can count
+    drift_allowance: float = 1.0
     drift_bound: float = 8.0
+    drift_floor: float = 0.003
     jump_allowance: float = 1.0
-    jump_bound: float = 16.0
-    drift_floor: float = 0.005
-    jump_floor: float = 0.02
-    jump_size: float = 0.05  # log; smaller is not worth a person's time
-    fall_size: float = -0.7  # log; a domain that halves has probably been seen before
+    jump_bound: float = 12.0
+    jump_floor: float = 0.01
+    jump_size: float = 0.05  # smaller is not worth a person's time
+    fall_size: float = -0.7  # a domain whose loss halves has probably been seen before
     fall_steps: int = 1000  # before that, halving is learning
 
 
 class DomainState(NamedTuple):
-    """Decayed sums per domain `[M]`, and the drift of the whole."""
+    """Decayed sums per domain, and the drift of the whole."""
 
-    nats_fast_M: np.ndarray
-    tokens_fast_M: np.ndarray
-    nats_slow_M: np.ndarray
-    tokens_slow_M: np.ndarray
-    noise_M: np.ndarray  # mean |log residual| times sqrt(tokens)
-    share_M: np.ndarray  # of the tokens, smoothed over steps
-    count_M: np.ndarray
+    open_2M: np.ndarray  # this block's steps that can be trusted
+    open_odd_2M: np.ndarray  # and its outliers, which count for jumps but teach nothing
+    fast_2M: np.ndarray
+    slow_2M: np.ndarray
+    noise_M: np.ndarray  # mean |log residual| times sqrt(targets)
+    share_M: np.ndarray  # of the targets
+    count_M: np.ndarray  # blocks with the domain
     jump_M: np.ndarray  # CUSUM
-    gap_M: np.ndarray  # smoothed log excess over the slow average, less that of the whole
+    gap_M: np.ndarray  # smoothed log excess over the slow average, beyond that of the whole
     gap: float
     noise: float
     drift: float  # CUSUM
-    steps: int
+    blocks: int
 
 
 class Residuals(NamedTuple):
-    """How this step differs from what its mixture should have cost."""
+    """How a block differs from what its mixture should have cost."""
 
-    usable_M: np.ndarray  # domains present and known well enough
-    log_ratio_M: np.ndarray
-    excess_nats_M: np.ndarray
+    known_M: np.ndarray
+    usual_M: np.ndarray  # nats
+    log_ratio_M: np.ndarray  # 0 where unknown
 
 
 def start(domains: int) -> DomainState:
     """Nothing seen of `domains` domains."""
-    zero = np.zeros(domains)
-    return DomainState(*(zero,) * 6, np.zeros(domains, np.int64), zero, zero, 0.0, 0.0, 0.0, 0)
+    sums, zero, counts = np.zeros((2, domains)), np.zeros(domains), np.zeros(domains, np.int64)
+    return DomainState(*(sums,) * 4, zero, zero, counts, zero, zero, 0.0, 0.0, 0.0, 0)
 
 
 def grow(state: DomainState, domains: int) -> DomainState:
     """The same state with room for domains that join."""
     more = domains - len(state.count_M)
-    if more <= 0:
-        return state
-    arrays = {
-        name: np.pad(value, (0, more))
+    wider = {
+        name: np.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, more)])
         for name, value in state._asdict().items()
-        if name.endswith("_M")
+        if isinstance(value, np.ndarray)
     }
-    return state._replace(**arrays)
+    return state._replace(**wider)
 
 
 def smooth(state: DomainState) -> np.ndarray:
-    """Smoothed nats per token `[M]`, token-weighted; NaN where a domain was never seen."""
-    return _ratio(state.nats_fast_M, state.tokens_fast_M)
+    """Smoothed nats per target `[M]`; NaN where a domain was never seen."""
+    return _ratio(state.fast_2M)
 
 
 def expected(state: DomainState, weights_M: np.ndarray) -> float:
-    """Nats per token that a mixture should cost; NaN if it needs a domain never seen."""
-    loss_M = smooth(state)
+    """Nats per target that a mixture should cost; NaN if it needs a domain never seen."""
     used_M = weights_M > 0
-    return float(weights_M[used_M] @ loss_M[used_M] / weights_M[used_M].sum())
+    return float(weights_M[used_M] @ smooth(state)[used_M] / weights_M[used_M].sum())
 
 
-def residuals(
-    settings: DomainSettings, state: DomainState, nats_M: np.ndarray, tokens_M: np.ndarray
-) -> Residuals:
-    """This step against the slow average of its own domains."""
-    finite_M = np.isfinite(nats_M) & (nats_M > 0)
-    usable_M = finite_M & (tokens_M > 0) & (state.count_M >= settings.known)
-    slow_M = np.where(usable_M, _ratio(state.nats_slow_M, state.tokens_slow_M), 1.0)
-    usual_M = np.where(usable_M, tokens_M * slow_M, 1.0)
-    nats_M = np.where(usable_M, nats_M, 1.0)
-    log_ratio_M = np.where(usable_M, np.log(nats_M / usual_M), 0.0)
-    return Residuals(usable_M, log_ratio_M, np.where(usable_M, nats_M - usual_M, 0.0))
+def residuals(settings: DomainSettings, state: DomainState, seen_2M: np.ndarray) -> Residuals:
+    """What was seen, against the slow averages of the same domains."""
+    known_M = (seen_2M.min(0) > 0) & np.isfinite(seen_2M[0]) & (state.count_M >= settings.known)
+    usual_M = np.where(known_M, seen_2M[1] * _ratio(state.slow_2M), 1.0)
+    return Residuals(
+        known_M, usual_M, np.log(np.where(known_M, seen_2M[0], 1.0) / usual_M) * known_M
+    )
 
 
 def blame(residual: Residuals, names: tuple[str, ...]) -> str:
     """Which domain a spike came from, if one carries 60 % of the excess (science 2.3)."""
-    excess_M = np.maximum(residual.excess_nats_M, 0.0)
-    total = excess_M.sum()
-    worst = int(excess_M.argmax()) if len(excess_M) else 0
-    if total <= 0 or residual.usable_M.sum() < 2 or excess_M[worst] < 0.6 * total:
+    excess_M = np.maximum(np.expm1(residual.log_ratio_M) * residual.usual_M, 0.0)
+    total, worst = excess_M.sum(), int(excess_M.argmax())
+    if total <= 0 or residual.known_M.sum() < 2 or excess_M[worst] < 0.6 * total:
         return "no single domain is to blame"
     return f"{excess_M[worst] / total:.0%} of the excess came from domain {names[worst]}"
 
@@ -118,123 +112,103 @@ def blame(residual: Residuals, names: tuple[str, ...]) -> str:
 def observe(
     settings: DomainSettings,
     state: DomainState,
-    residual: Residuals,
+    seen_2M: np.ndarray,
     *,
     step: int,
-    nats_M: np.ndarray,
-    tokens_M: np.ndarray,
     usable: bool,
     names: tuple[str, ...],
 ) -> tuple[DomainState, tuple[Alarm, ...]]:
-    """One step; outliers (`usable` false) count for jumps but teach nothing."""
-    present_M = (tokens_M > 0) & np.isfinite(nats_M)
-    state, jumps = _observe_jumps(
-        settings, state, residual, step=step, tokens_M=tokens_M, names=names
-    )
-    drifts = ()
+    """One step with the nats and targets of each domain; `usable` false for an outlier."""
     if usable:
-        state, drifts = _observe_drift(settings, state, residual, step=step, tokens_M=tokens_M)
-        state = _learn(
-            settings, state, residual, present_M=present_M, nats_M=nats_M, tokens_M=tokens_M
-        )
-    return state, jumps + drifts
+        state = state._replace(open_2M=state.open_2M + seen_2M)
+    elif np.isfinite(seen_2M).all():
+        state = state._replace(open_odd_2M=state.open_odd_2M + seen_2M)
+    if step % settings.block:
+        return state, ()
+    seen_2M, both_2M = state.open_2M, state.open_2M + state.open_odd_2M
+    nothing = np.zeros_like(seen_2M)
+    state = state._replace(open_2M=nothing, open_odd_2M=nothing)
+    residual = residuals(settings, state, both_2M)
+    state, raised = _observe_jumps(settings, state, residual, step=step, names=names, seen=both_2M)
+    if seen_2M[1].any():
+        residual = residuals(settings, state, seen_2M)
+        state, drifts = _observe_drift(settings, state, residual, step=step)
+        state, raised = _learn(settings, state, residual, seen_2M), raised + drifts
+    return state, raised
 
 
-def _observe_jumps(settings, state, residual, *, step, tokens_M, names):
+def _observe_jumps(settings, state, residual, *, step, names, seen):
     """A domain that leaves its own past while the whole does not: a CUSUM for each domain."""
-    judged_M = residual.usable_M & (state.count_M >= settings.minimum)
+    judged_M = residual.known_M & (state.count_M >= settings.judged)
     own_M = residual.log_ratio_M - max(state.gap, 0.0)
-    noise_M = 1.2533 * state.noise_M / np.sqrt(np.maximum(tokens_M, 1.0))
-    z_M = own_M / np.maximum(noise_M, settings.jump_floor)
-    step_M = np.minimum(z_M, settings.clip) - settings.jump_allowance
-    jump_M = np.where(judged_M, np.maximum(state.jump_M + step_M, 0.0), state.jump_M)
-    gap_M = np.where(judged_M, state.gap_M + settings.fast * (own_M - state.gap_M), state.gap_M)
+    noise_M = 1.2533 * state.noise_M / np.sqrt(np.maximum(seen[1], 1.0))
+    z_M = np.minimum(own_M / np.maximum(noise_M, settings.jump_floor), settings.clip)
+    jump_M = np.maximum(state.jump_M + judged_M * (z_M - settings.jump_allowance), 0.0)
+    gap_M = state.gap_M + settings.fast * judged_M * (own_M - state.gap_M)
     up_M = (jump_M > settings.jump_bound) & (gap_M > settings.jump_size)
-    down_M = judged_M & (gap_M < settings.fall_size) & (step > settings.fall_steps)
+    told_M = up_M | ((gap_M < settings.fall_size) & (step > settings.fall_steps))
     state = state._replace(jump_M=jump_M, gap_M=gap_M)
+    if not told_M.any():
+        return state, ()
     raised = ()
-    for domain in np.flatnonzero(up_M | down_M).tolist():
-        before = float(state.nats_slow_M[domain] / state.tokens_slow_M[domain])
-        z = float(abs(gap_M[domain]) * jump_M[domain] / settings.jump_size)
-        evidence = {"before": before, "after": before * math.exp(gap_M[domain])}
+    for domain in np.flatnonzero(told_M).tolist():
+        before, cusum = float(_ratio(state.slow_2M)[domain]), float(jump_M[domain])
+        sure = alarms.confidence(max(cusum, 4.0))
+        evidence = {"before": before, "after": before * math.exp(gap_M[domain]), "cusum": cusum}
         raised += (
-            alarms.make(
-                "domain_jump",
-                step,
-                confidence=alarms.confidence(z),
-                domain=names[domain],
-                cusum=float(jump_M[domain]),
-                **evidence,
-            ),
+            alarms.make("domain_jump", step, confidence=sure, domain=names[domain], **evidence),
         )
-    return (_anchor(state, up_M | down_M) if raised else state), raised
+    return _anchor(state, told_M), raised
 
 
-def _observe_drift(settings, state, residual, *, step, tokens_M):
+def _observe_drift(settings, state, residual, *, step):
     """A slow rise of the whole: CUSUM of the fast average against the slow one (science 1.2)."""
-    usable_M = residual.usable_M
-    usual = float((tokens_M * usable_M).sum())
+    usual = float(residual.usual_M @ residual.known_M)
     if not usual:
         return state, ()
-    excess = float(residual.excess_nats_M.sum())
-    expected_nats = float((tokens_M * _slow(state))[usable_M].sum())
-    value = math.log(1 + excess / expected_nats)
-    deviation = max(1.2533 * state.noise, settings.drift_floor)
-    value = min(value, settings.clip * deviation) if state.steps else value
-    gap = state.gap + settings.fast * (value - state.gap)
-    noise = state.noise + max(settings.noise, 1 / (state.steps + 1)) * (
-        abs(value - gap) - state.noise
+    value = math.log(
+        float(residual.usual_M @ (np.exp(residual.log_ratio_M) * residual.known_M)) / usual
     )
+    deviation = max(1.2533 * state.noise, settings.drift_floor)
+    value = min(value, settings.clip * deviation) if state.blocks else value
+    gap = state.gap + settings.fast * (value - state.gap)
+    rate = max(settings.noise, 1 / (state.blocks + 1))
+    noise = state.noise + rate * (abs(value - gap) - state.noise)
     drift = max(0.0, state.drift + gap / deviation - settings.drift_allowance)
-    drift = drift if state.steps >= settings.minimum else 0.0
-    state = state._replace(gap=gap, noise=noise, drift=drift, steps=state.steps + 1)
+    drift = drift if state.blocks >= settings.judged else 0.0
+    state = state._replace(gap=gap, noise=noise, drift=drift, blocks=state.blocks + 1)
     if drift <= settings.drift_bound:
         return state, ()
-    rose_M = usable_M & (residual.log_ratio_M > 0)
-    alarm = alarms.make(
-        "slow_divergence",
-        step,
-        confidence=alarms.confidence(gap / (deviation * math.sqrt(settings.fast / 2))),
-        rise=math.exp(gap) - 1,
-        share=float(tokens_M[rose_M].sum()) / usual,
-        cusum=drift,
-    )
-    state = _anchor(state, usable_M)._replace(gap=0.0, drift=0.0)
-    return state, (alarm,)
+    rose = float(residual.usual_M @ (residual.known_M & (residual.log_ratio_M > 0))) / usual
+    sure = alarms.confidence(drift)
+    evidence = {"rise": math.exp(gap) - 1, "share": rose, "cusum": drift}
+    alarm = alarms.make("slow_divergence", step, confidence=sure, **evidence)
+    return _anchor(state, residual.known_M)._replace(gap=0.0, drift=0.0), (alarm,)
 
 
 def _anchor(state, which_M):
     """The fast average becomes the reference: what has been told is not told again."""
     return state._replace(
-        nats_slow_M=np.where(which_M, state.nats_fast_M, state.nats_slow_M),
-        tokens_slow_M=np.where(which_M, state.tokens_fast_M, state.tokens_slow_M),
+        slow_2M=np.where(which_M[None], state.fast_2M, state.slow_2M),
         jump_M=np.where(which_M, 0.0, state.jump_M),
         gap_M=np.where(which_M, 0.0, state.gap_M),
     )
 
 
-def _slow(state):
-    return _ratio(state.nats_slow_M, state.tokens_slow_M)
-
-
-def _ratio(nats_M, tokens_M):
-    return np.divide(nats_M, tokens_M, out=np.full(len(nats_M), np.nan), where=tokens_M > 0)
-
-
-def _learn(settings, state, residual, *, present_M, nats_M, tokens_M):
-    keep_fast_M = np.where(present_M, 1 - settings.fast, 1.0)
-    keep_slow_M = np.where(present_M, 1 - settings.slow, 1.0)
-    nats_M = np.where(present_M, nats_M, 0.0)
-    total = max(float(tokens_M.sum()), 1.0)
-    size_M = np.abs(residual.log_ratio_M - state.gap_M) * np.sqrt(tokens_M)
+def _learn(settings, state, residual, seen_2M):
+    present_M = seen_2M[1] > 0
+    size_M = np.abs(residual.log_ratio_M - state.gap_M) * np.sqrt(seen_2M[1])
     age_M = np.maximum(state.count_M - settings.known + 1, 1)
-    rate_M = np.where(residual.usable_M, np.maximum(settings.noise, 1 / age_M), 0.0)
+    rate_M = np.maximum(settings.noise, 1 / age_M) * residual.known_M
     return state._replace(
-        nats_fast_M=state.nats_fast_M * keep_fast_M + nats_M,
-        tokens_fast_M=state.tokens_fast_M * keep_fast_M + tokens_M,
-        nats_slow_M=state.nats_slow_M * keep_slow_M + nats_M,
-        tokens_slow_M=state.tokens_slow_M * keep_slow_M + tokens_M,
+        fast_2M=state.fast_2M * (1 - settings.fast * present_M)[None] + seen_2M,
+        slow_2M=state.slow_2M * (1 - settings.slow * present_M)[None] + seen_2M,
         noise_M=state.noise_M + rate_M * (size_M - state.noise_M),
-        share_M=state.share_M + settings.noise * (tokens_M / total - state.share_M),
+        share_M=state.share_M + settings.noise * (seen_2M[1] / seen_2M[1].sum() - state.share_M),
         count_M=state.count_M + present_M,
     )
+
+
+def _ratio(sums_2M):
+    nothing = np.full(sums_2M.shape[1], np.nan)
+    return np.divide(sums_2M[0], sums_2M[1], out=nothing, where=sums_2M[1] > 0)

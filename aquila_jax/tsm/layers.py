@@ -1,6 +1,7 @@
 """Layers that die, explode or jump, against the other layers and against their own past."""
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from aquila_jax.tsm import alarms
 class LayerSettings:
     """Ratios; a layer is compared with the median layer, so the model as a whole may drift."""
 
+    every: int = 4  # steps between two checks
     dead: float = 1e-4  # of the median gradient
     dead_checks: int = 8  # in a row
     explode: float = 20.0  # times its own share of the past
@@ -20,8 +22,9 @@ class LayerSettings:
     weight_growth: float = 3.0
     update_jump: float = 2.3  # StableAdamW's bound on RMS_t (arXiv 2304.13013)
     update_deviations: float = 6.0
-    slow: float = 0.01
-    minimum: int = 100  # steps before the past counts
+    jump_checks: int = 2
+    slow: float = 0.04
+    minimum: int = 25  # checks before the past counts
     relearn: int = 64  # checks in a row after which a new level is the normal one
 
 
@@ -35,7 +38,7 @@ class LayerState(NamedTuple):
     dead_N: np.ndarray
     exploding_N: np.ndarray
     jumping_N: np.ndarray
-    steps: int
+    checks: int
 
 
 def start(layers: int) -> LayerState:
@@ -55,43 +58,155 @@ def observe(
     learning_rate: float,
 ) -> tuple[LayerState, tuple[Alarm, ...]]:
     """One accepted step; a step with values that are not finite is left to the detector."""
-    sums = grad_norm_N.sum() + update_rms_N.sum() + weight_rms_N.sum()
-    if not np.isfinite(sums) or learning_rate <= 0 or not len(grad_norm_N):
+    if step % settings.every or learning_rate <= 0 or not len(grad_norm_N):
         return state, ()
-    tiny = 1e-30
-    others_N = _median_of_others(grad_norm_N)
-    share_N = np.log(np.maximum(grad_norm_N, tiny) / np.maximum(others_N, tiny))
-    update_N = np.log(np.maximum(update_rms_N, tiny) / learning_rate)
-    weight_N = np.log(np.maximum(weight_rms_N, tiny))
-    old = state.steps >= settings.minimum
-    jump_N = update_N - state.update_N
+    if not np.isfinite(grad_norm_N.sum() + update_rms_N.sum() + weight_rms_N.sum()):
+        return state, ()
+    values, flags = _judge(
+        settings,
+        state,
+        grad_norm_N=grad_norm_N,
+        update_N=update_rms_N / learning_rate,
+        weight_rms_N=weight_rms_N,
+    )
+    before, state = state, _learn(settings, state, values, flags)
+    return state, _alarms(settings, before, state, step=step, values=values)
+
+
+def _judge(settings, state, *, grad_norm_N, update_N, weight_rms_N):
+    """Logarithms of what is compared, and which layers are dead, exploding or jumping."""
+    share_N = _log(grad_norm_N) - _log(_median_of_others(grad_norm_N))
+    update_N, weight_N = _log(update_N), _log(weight_rms_N)
+    dead_N = share_N < math.log(settings.dead)
+    if state.checks < settings.minimum:
+        nothing_N = np.zeros(len(dead_N), bool)
+        return (share_N, update_N, weight_N), (dead_N, nothing_N, nothing_N)
+    exploding_N = share_N - state.share_N > math.log(settings.explode)
+    exploding_N |= _outgrown(state, weight_N) > math.log(settings.weight_growth)
+    noise_N = settings.update_deviations * 1.2533 * state.update_noise_N
+    jumping_N = update_N - state.update_N > np.maximum(noise_N, math.log(settings.update_jump))
+    return (share_N, update_N, weight_N), (dead_N, exploding_N, jumping_N)
+
+
+def _outgrown(state, weight_N):
     grown_N = weight_N - state.weight_N
-    grown_N = grown_N - np.median(grown_N)
-    dead_N = share_N < np.log(settings.dead)
-    exploding_N = (share_N - state.share_N > np.log(settings.explode)) & old
-    exploding_N |= (grown_N > np.log(settings.weight_growth)) & old
-    noise_N = np.maximum(settings.update_deviations * 1.2533 * state.update_noise_N, 0.0)
-    jumping_N = (jump_N > np.maximum(noise_N, np.log(settings.update_jump))) & old
-    state = _learn(settings, state, (share_N, update_N, weight_N), (dead_N, exploding_N, jumping_N))
+    return grown_N - _median_of_others(grown_N)
+
+
+def _alarms(settings, before, state, *, step, values):
+    """Told once, when a condition has lasted as many checks as it must."""
+    share_N, update_N, weight_N = values
     raised = ()
     for layer in np.flatnonzero(state.dead_N == settings.dead_checks).tolist():
-        ratio = float(np.exp(share_N[layer]))
-        raised += (alarms.make("dead_layer", step, confidence=0.95, layer=layer, ratio=ratio),)
+        evidence = {"layer": layer, "ratio": math.exp(share_N[layer])}
+        raised += (alarms.make("dead_layer", step, confidence=0.95, **evidence),)
     for layer in np.flatnonzero(state.exploding_N == settings.explode_checks).tolist():
-        by_weight = grown_N[layer] > np.log(settings.weight_growth)
-        past = grown_N[layer] if by_weight else share_N[layer] - state.share_N[layer]
-        what = "weight rms" if by_weight else "gradient norm"
-        evidence = {"layer": layer, "what": what, "ratio": float(np.exp(past))}
+        by_gradient = float(share_N[layer] - before.share_N[layer])
+        by_weight = float(_outgrown(before, weight_N)[layer])
+        what = "weight rms" if by_weight > math.log(settings.weight_growth) else "gradient norm"
+        past = by_weight if what == "weight rms" else by_gradient
+        evidence = {"layer": layer, "what": what, "ratio": math.exp(past)}
         raised += (alarms.make("exploding_layer", step, confidence=0.9, **evidence),)
-    for layer in np.flatnonzero(state.jumping_N == 2).tolist():
-        factor = float(np.exp(jump_N[layer]))
+    for layer in np.flatnonzero(state.jumping_N == settings.jump_checks).tolist():
+        factor = math.exp(update_N[layer] - before.update_N[layer])
         raised += (alarms.make("update_jump", step, confidence=0.7, layer=layer, factor=factor),)
-    return state, raised
+    return raised
+
+
+def _log(values_N):
+    return np.log(np.maximum(values_N, 1e-30))
 
 
 def _learn(settings, state, values, flags):
-    rate = max(settings.slow, 1 / (state.steps + 1))
+    rate = max(settings.slow, 1 / (state.checks + 1))
     share_N, update_N, weight_N = values
+    jump_N = update_N - state.update_N
+    counters = (state.dead_N, state.exploding_N, state.jumping_N)
+    dead_N, exploding_N, jumping_N = (
+        np.where(flag_N, count_N + 1, 0) for flag_N, count_N in zip(flags, counters, strict=True)
+    )
+    # The past does not learn from what it flags, until that has become the normal.
+    calm_N = ~(flags[0] | flags[1] | flags[2])
+    lasting_N = np.maximum(dead_N, np.maximum(exploding_N, jumping_N)) > settings.relearn
+    rate_N = np.where(lasting_N, 1.0, rate * calm_N)
+
+    return LayerState(zero, zero, zero, zero, none, none, none, 0)
+
+
+def observe(
+    settings: LayerSettings,
+    state: LayerState,
+    *,
+    step: int,
+    grad_norm_N: np.ndarray,
+    update_rms_N: np.ndarray,
+    weight_rms_N: np.ndarray,
+    learning_rate: float,
+) -> tuple[LayerState, tuple[Alarm, ...]]:
+    """One accepted step; a step with values that are not finite is left to the detector."""
+    if step % settings.every or learning_rate <= 0 or not len(grad_norm_N):
+        return state, ()
+    if not np.isfinite(grad_norm_N.sum() + update_rms_N.sum() + weight_rms_N.sum()):
+        return state, ()
+    values, flags = _judge(
+        settings,
+        state,
+        grad_norm_N=grad_norm_N,
+        update_N=update_rms_N / learning_rate,
+        weight_rms_N=weight_rms_N,
+    )
+    before, state = state, _learn(settings, state, values, flags)
+    return state, _alarms(settings, before, state, step=step, values=values)
+
+
+def _judge(settings, state, *, grad_norm_N, update_N, weight_rms_N):
+    """Logarithms of what is compared, and which layers are dead, exploding or jumping."""
+    share_N = _log(grad_norm_N) - _log(_median_of_others(grad_norm_N))
+    update_N, weight_N = _log(update_N), _log(weight_rms_N)
+    dead_N = share_N < math.log(settings.dead)
+    if state.checks < settings.minimum:
+        nothing_N = np.zeros(len(dead_N), bool)
+        return (share_N, update_N, weight_N), (dead_N, nothing_N, nothing_N)
+    exploding_N = share_N - state.share_N > math.log(settings.explode)
+    exploding_N |= _outgrown(state, weight_N) > math.log(settings.weight_growth)
+    noise_N = settings.update_deviations * 1.2533 * state.update_noise_N
+    jumping_N = update_N - state.update_N > np.maximum(noise_N, math.log(settings.update_jump))
+    return (share_N, update_N, weight_N), (dead_N, exploding_N, jumping_N)
+
+
+def _outgrown(state, weight_N):
+    grown_N = weight_N - state.weight_N
+    return grown_N - _median_of_others(grown_N)
+
+
+def _alarms(settings, before, state, *, step, values):
+    """Told once, when a condition has lasted as many checks as it must."""
+    share_N, update_N, weight_N = values
+    raised = ()
+    for layer in np.flatnonzero(state.dead_N == settings.dead_checks).tolist():
+        evidence = {"layer": layer, "ratio": math.exp(share_N[layer])}
+        raised += (alarms.make("dead_layer", step, confidence=0.95, **evidence),)
+    for layer in np.flatnonzero(state.exploding_N == settings.explode_checks).tolist():
+        by_gradient = float(share_N[layer] - before.share_N[layer])
+        by_weight = float(_outgrown(before, weight_N)[layer])
+        what = "weight rms" if by_weight > math.log(settings.weight_growth) else "gradient norm"
+        past = by_weight if what == "weight rms" else by_gradient
+        evidence = {"layer": layer, "what": what, "ratio": math.exp(past)}
+        raised += (alarms.make("exploding_layer", step, confidence=0.9, **evidence),)
+    for layer in np.flatnonzero(state.jumping_N == settings.jump_checks).tolist():
+        factor = math.exp(update_N[layer] - before.update_N[layer])
+        raised += (alarms.make("update_jump", step, confidence=0.7, layer=layer, factor=factor),)
+    return raised
+
+
+def _log(values_N):
+    return np.log(np.maximum(values_N, 1e-30))
+
+
+def _learn(settings, state, values, flags):
+    rate = max(settings.slow, 1 / (state.checks + 1))
+    share_N, update_N, weight_N = values
+    jump_N = update_N - state.update_N
     counters = (state.dead_N, state.exploding_N, state.jumping_N)
     dead_N, exploding_N, jumping_N = (
         np.where(flag_N, count_N + 1, 0) for flag_N, count_N in zip(flags, counters, strict=True)
@@ -104,17 +219,19 @@ def _learn(settings, state, values, flags):
         return np.where(calm_N, old_N + rate * (new_N - old_N), old_N)
 
     return LayerState(
-        toward(state.share_N, share_N),
-        toward(state.update_N, update_N),
-        toward(state.update_noise_N, np.abs(update_N - state.update_N)),
-        toward(state.weight_N, weight_N),
+        state.share_N + rate_N * (share_N - state.share_N),
+        state.update_N + rate_N * jump_N,
+        state.update_noise_N + rate * calm_N * (np.abs(jump_N) - state.update_noise_N),
+        state.weight_N + rate_N * (weight_N - state.weight_N),
         dead_N,
         exploding_N,
         jumping_N,
-        state.steps + 1,
+        state.checks + 1,
     )
 
 
 def _median_of_others(values_N):
     """For two layers the other one; beyond that one odd layer does not move the median."""
-    return values_N[::-1] if len(values_N) == 2 else np.full_like(values_N, np.median(values_N))
+    ordered_N, count = np.sort(values_N), len(values_N)
+    middle = (ordered_N[(count - 1) // 2] + ordered_N[count // 2]) / 2
+    return values_N[::-1] if count == 2 else np.full_like(values_N, middle)

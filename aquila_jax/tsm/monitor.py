@@ -1,6 +1,7 @@
 """The training state monitor: signals of one step in, what they mean out; pure and replayable."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -123,9 +124,8 @@ def observe(
     told, raised = alarms.fresh(state.raised, raised + found)
     state = state._replace(raised=told)
     assessment = _assess(settings, state, signals, context=context, verdict=verdict)
-    return state, dataclasses.replace(
-        assessment, forecast=forecast, trajectory=trajectory, alarms=raised
-    )
+    slow = {"forecast": forecast, "trajectory": trajectory, "alarms": raised}
+    return state, Assessment(**assessment, **slow)
 
 
 def _follow_mixture(settings, state, context):
@@ -160,34 +160,31 @@ def _grow(settings, state):
 
 
 def _observe_domains(settings, state, signals, *, context, verdict):
-    nats_M, tokens_M = signals.domain_nats_M, signals.domain_tokens_M
-    residual = domains.residuals(settings.domain, state.domain, nats_M, tokens_M)
+    seen_2M = np.stack((signals.domain_nats_M, signals.domain_tokens_M))
+    blamed = tuple(_with_blame(settings, state, seen_2M, alarm) for alarm in verdict.alarms)
     domain, raised = domains.observe(
         settings.domain,
         state.domain,
-        residual,
+        seen_2M,
         step=context.step,
-        nats_M=nats_M,
-        tokens_M=tokens_M,
         usable=verdict.usable,
         names=settings.domains,
     )
-    sums_M = np.stack((nats_M, tokens_M)) if verdict.usable else np.zeros((2, len(nats_M)))
     grown = history.add(
         state.history,
         step=context.step,
         tokens=float(context.tokens),
         learning_rate=float(signals.learning_rate),
         batch=float(context.batch),
-        sums_M=sums_M,
+        sums_M=seen_2M if verdict.usable else np.zeros_like(seen_2M),
     )
-    blamed = tuple(_with_blame(settings, residual, alarm) for alarm in verdict.alarms)
     return state._replace(domain=domain, history=grown), blamed + raised
 
 
-def _with_blame(settings, residual, alarm):
+def _with_blame(settings, state, seen_2M, alarm):
     if alarm.kind != "spike":
         return alarm
+    residual = domains.residuals(settings.domain, state.domain, seen_2M)
     evidence = alarm.evidence | {"blame": domains.blame(residual, settings.domains)}
     return alarms.make("spike", alarm.step, confidence=alarm.confidence, **evidence)
 
@@ -229,20 +226,20 @@ def _observe_network(settings, state, signals, *, context, usable):
 
 
 def _assess(settings, state, signals, *, context, verdict):
-    domain_M = domains.smooth(state.domain)
-    seen = [m for m in range(len(settings.domains)) if np.isfinite(domain_M[m])]
-    share_M = state.domain.share_M
-    language = {}
-    for name in dict.fromkeys(settings.languages[m] for m in seen):
-        own = [m for m in seen if settings.languages[m] == name]
-        weight = max(float(share_M[own].sum()), 1e-30)
-        language[name] = float(share_M[own] @ domain_M[own]) / weight
-    return Assessment(
+    loss_M, share_M = domains.smooth(state.domain).tolist(), state.domain.share_M.tolist()
+    by_domain, totals = {}, {}
+    rows = zip(settings.domains, settings.languages, loss_M, share_M, strict=True)
+    for name, language, loss, share in rows:
+        if math.isfinite(loss):
+            by_domain[name] = loss
+            nats, shares = totals.get(language, (0.0, 0.0))
+            totals[language] = (nats + share * loss, shares + share)
+    return dict(
         step=context.step,
         loss=detect.smooth_loss(state.detector, float(signals.loss)),
         slope=state.survey.slope,
-        domain_loss={settings.domains[m]: float(domain_M[m]) for m in seen},
-        language_loss=language,
+        domain_loss=by_domain,
+        language_loss={name: nats / shares for name, (nats, shares) in totals.items()},
         loss_limit=verdict.loss_limit,
         grad_norm_limit=verdict.grad_norm_limit,
         skipped=bool(signals.skipped),

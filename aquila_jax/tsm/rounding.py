@@ -1,5 +1,7 @@
 """Signals with fewer bits than hosts may disagree on."""
 
+import math
+
 import numpy as np
 
 from aquila_jax.core.signals import Signals
@@ -10,11 +12,13 @@ def rounded(signals: Signals) -> Signals:
 
     The last bits of a sum over devices depend on the mesh; decisions must not (science 4.1).
     """
-    fields = [np.asarray(x, np.float64) for x in signals if x is not None]
-    mantissa, exponent = np.frexp(np.concatenate([x.ravel() for x in fields]))
+    shapes = [None if x is None else np.shape(x) for x in signals]
+    flat = np.concatenate([np.ravel(x) for x in signals if x is not None], dtype=np.float64)
+    mantissa, exponent = np.frexp(flat)
     flat = np.ldexp(np.rint(mantissa * 2.0**21) * 2.0**-21, exponent)
-    ends = np.cumsum([x.size for x in fields])
-    parts = iter(
-        flat[end - x.size : end].reshape(x.shape) for x, end in zip(fields, ends, strict=True)
-    )
-    return Signals(*(None if x is None else next(parts) for x in signals))
+    parts, first = [], 0
+    for shape in shapes:
+        last = first if shape is None else first + math.prod(shape)
+        parts.append(None if shape is None else flat[first:last].reshape(shape))
+        first = last
+    return Signals(*parts)

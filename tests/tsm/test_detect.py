@@ -8,8 +8,8 @@ from aquila_jax.tsm.detect import Reading
 from tests.tsm import synthetic
 
 SETTINGS = detect.DetectorSettings()
-SEEDS = range(4)
-STEPS = 3000
+SEEDS = range(3)
+STEPS = 2000
 
 
 def watch(series, rule=detect, settings=SETTINGS):

@@ -1,0 +1,122 @@
+import math
+
+import numpy as np
+import pytest
+
+from aquila_jax.tsm import early_warning
+
+SETTINGS = early_warning.WarningSettings()
+
+
+def ratios(values, *, progress, settings=SETTINGS):
+    state, raised = early_warning.start(2), []
+    for step, ratio in enumerate(values, 1):
+        state, alarms = early_warning.observe_ratio(
+            settings, state, step=step, ratio=ratio, progress=progress(step)
+        )
+        raised += alarms
+    return raised, state
+
+
+def test_reference_curve_is_the_median_at_each_progress():
+    progress = np.linspace(0, 1, 5000)
+    curve = early_warning.reference_curve(progress, 0.01 * (1 + progress))
+    assert len(curve) == 200
+    settings = early_warning.WarningSettings(reference=curve)
+    for at in (0.0, 0.3, 0.99):
+        assert early_warning.expected_ratio(settings, at) == pytest.approx(
+            0.01 * (1 + at), rel=0.01
+        )
+    assert early_warning.expected_ratio(settings, None) is None
+
+
+def test_reference_fires_at_once_and_says_by_how_much():
+    settings = early_warning.WarningSettings(reference=(0.01,) * 200)
+    raised, state = ratios([0.2] * 3, progress=lambda step: step / 500, settings=settings)
+    assert raised[0].step == 1
+    assert raised[0].evidence["scale"] == 0.5  # never more than halved at once
+    assert raised[0].evidence["factor"] == pytest.approx(20.0)
+    assert state.ratio == pytest.approx(0.2)
+    raised, _ = ratios([0.03] * 9, progress=lambda step: step / 500, settings=settings)
+    assert raised[0].evidence["scale"] == pytest.approx(0.025 / 0.03)
+    raised, _ = ratios([0.02] * 500, progress=lambda step: step / 500, settings=settings)
+    assert raised == []
+
+
+def test_without_reference_only_the_absurd_is_told_and_not_at_the_start():
+    raised, _ = ratios([0.2] * 50, progress=lambda step: step / 1000)
+    assert raised[0].step == 20
+    raised, _ = ratios([0.04] * 50, progress=lambda step: 0.5)
+    assert raised == []
+    raised, _ = ratios([0.2] * 50, progress=lambda step: None)
+    assert raised == []
+
+
+def log_z(values):
+    state, raised = early_warning.start(1), []
+    for step, value in enumerate(values, 1):
+        state, alarms = early_warning.observe_log_z(SETTINGS, state, step=step, log_z_squared=value)
+        raised += alarms
+    return raised
+
+
+def test_log_z_that_grows_fourfold_is_told_before_it_is_large():
+    t = np.arange(2000)
+    growing = 20 * np.exp(np.maximum(0, t - 1000) / 300)
+    raised = log_z(growing)
+    assert 1000 + 300 * math.log(4) <= raised[0].step <= 1000 + 300 * math.log(4) + 60
+    assert raised[0].evidence["factor"] >= 4
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        117 * np.exp(-np.arange(2000) / 100) + 20,  # settling from ln(vocabulary) squared
+        20 * np.exp(np.arange(2000) / 1000),  # too slow
+        0.01 * np.exp(np.arange(1500) / 300),  # too small to matter
+        np.where(np.arange(900) == 500, 1e4, 20.0)[:500],
+    ],
+)
+def test_log_z_that_behaves_is_not_told(values):
+    rng = np.random.default_rng(0)
+    assert log_z(values * np.exp(0.05 * rng.standard_normal(len(values)))) == []
+
+
+def attention(values_KN, every=50):
+    state, raised = early_warning.start(values_KN.shape[1]), []
+    for k, values_N in enumerate(values_KN):
+        state, alarms = early_warning.observe_attention(
+            SETTINGS, state, step=every * (k + 1), logit_max_N=values_N
+        )
+        raised += alarms
+    return raised
+
+
+def test_crossing_of_the_attention_limit_is_foreseen():
+    rng = np.random.default_rng(0)
+    steps = 50 * np.arange(1, 41)
+    truth = np.stack((np.full(40, 12.0), 10 * np.exp(steps / 700)), 1)
+    raised = attention(truth * np.exp(0.02 * rng.standard_normal(truth.shape)))
+    crossing = 700 * math.log(10)
+    assert {alarm.evidence["layer"] for alarm in raised} == {1}
+    assert raised[0].step < crossing - 500
+    assert raised[0].evidence["crossing"] == pytest.approx(crossing, rel=0.15)
+
+
+def test_attention_that_is_bounded_or_still_small_is_not_told():
+    rng = np.random.default_rng(0)
+    t = np.arange(1, 60)[:, None]
+    bounded = 30 * (1 - np.exp(-t / 10)) * np.exp(0.05 * rng.standard_normal((59, 3)))
+    assert [a for a in attention(bounded) if a.step > 400] == []
+    assert attention(np.exp(0.2 * t[:15]) * 0.1 + np.zeros((15, 2))) == []
+    assert attention(np.full((20, 2), np.nan)) == []
+
+
+def test_growth_is_least_squares():
+    rng = np.random.default_rng(0)
+    steps, values = np.arange(0, 160, 10), rng.normal(size=(16, 3))
+    slope, error = early_warning.growth(steps, values)
+    for column in range(3):
+        fit, covariance = np.polyfit(steps, values[:, column], 1, cov=True)
+        assert slope[column] == pytest.approx(fit[0])
+        assert error[column] == pytest.approx(math.sqrt(covariance[0, 0]))
