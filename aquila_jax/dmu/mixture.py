@@ -10,25 +10,14 @@ sequences there, to within one; no weight is rounded to nothing for ever, and no
 import numpy as np
 
 BITS = 48  # stream numbers are below 2**48; shares have a resolution of 2**-48
-_MASKS = [
-    (np.uint64(shift), np.uint64(mask))
-    for shift, mask in (
-        (32, 0x00000000FFFFFFFF),
-        (16, 0x0000FFFF0000FFFF),
-        (8, 0x00FF00FF00FF00FF),
-        (4, 0x0F0F0F0F0F0F0F0F),
-        (2, 0x3333333333333333),
-        (1, 0x5555555555555555),
-    )
-]
+_MIRRORED_BYTES = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], np.uint8)
 
 
 def reverse(n: np.ndarray) -> np.ndarray:
-    """The 48 bits of `n` (int64 [n]) mirrored."""
-    x = np.asarray(n).astype(np.uint64)
-    for shift, mask in _MASKS:
-        x = ((x & mask) << shift) | ((x >> shift) & mask)
-    return (x >> np.uint64(64 - BITS)).astype(np.int64)
+    """The 48 bits of `n` (int64, any shape) mirrored."""
+    little = np.array(n, "<u8", ndmin=1)
+    mirrored = _MIRRORED_BYTES[little.view(np.uint8)].reshape(-1, 8)[:, ::-1].copy()
+    return (mirrored.view("<u8") >> np.uint64(64 - BITS)).astype(np.int64).reshape(np.shape(n))
 
 
 def bounds(weights: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ class Stream:
     length: int
     packing: Literal["concat", "best_fit"] = "concat"
 
-    @property
+    @functools.cached_property
     def domains(self) -> tuple[str, ...]:
         """The names behind `Batch.domain_ids`."""
         return self.store.domains
@@ -116,7 +116,7 @@ def _closing(iterator) -> Iterator[Batch]:
 
 
 def lay_out(tokens: np.ndarray, pieces: packings.Pieces) -> tuple[np.ndarray, ...]:
-    """Tokens, targets, segment ids, positions and loss mask of rows of `L + 1` tokens."""
+    """Tokens, targets, segment ids, positions and loss mask, `[n, L]`, of rows of `L + 1` tokens."""
     column = np.arange(tokens.shape[1], dtype=np.int32)
     segments = np.zeros(tokens.shape, np.int32)
     segments[pieces.row, pieces.column] = 1
