@@ -49,12 +49,12 @@ def sums(draw: random.Random, seed: int, *, language: int) -> str:
 
 
 DOMAINS = (
-    Domain("en_facts", "en", 0.24, functools.partial(facts, language=EN)),
-    Domain("zh_facts", "zh", 0.24, functools.partial(facts, language=ZH)),
-    Domain("en_stories", "en", 0.1, functools.partial(story, language=EN)),
-    Domain("zh_stories", "zh", 0.1, functools.partial(story, language=ZH)),
-    Domain("en_math", "en", 0.08, functools.partial(sums, language=EN)),
-    Domain("zh_math", "zh", 0.08, functools.partial(sums, language=ZH)),
+    Domain("en_facts", "en", 0.27, functools.partial(facts, language=EN)),
+    Domain("zh_facts", "zh", 0.27, functools.partial(facts, language=ZH)),
+    Domain("en_stories", "en", 0.08, functools.partial(story, language=EN)),
+    Domain("zh_stories", "zh", 0.08, functools.partial(story, language=ZH)),
+    Domain("en_math", "en", 0.07, functools.partial(sums, language=EN)),
+    Domain("zh_math", "zh", 0.07, functools.partial(sums, language=ZH)),
     Domain("code", "code", 0.06, lambda draw, seed: sample_programs.compose(draw)),
     Domain("parallel", "en-zh", 0.1, lambda draw, seed: sample_pairs.compose(draw, seed=seed)),
 )

@@ -64,7 +64,7 @@ def element_facts() -> list[Fact]:
 
 
 def calendar_facts() -> list[Fact]:
-    """The month after each month, its days, and weekdays up to ten days ahead."""
+    """The month after each month, its days, and weekdays up to five days ahead."""
     facts = []
     for i, month in enumerate(MONTHS):
         facts.append(Fact("next_month", month, MONTHS[(i + 1) % 12]))

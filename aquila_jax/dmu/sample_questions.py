@@ -11,10 +11,10 @@ from aquila_jax.dmu.sample_numbers import OPERATIONS, operands, result, words
 LANGUAGES = ("en", "zh")
 # Task, relation and questions in each language.
 TASKS = (
-    ("capitals", "capital", 32), ("continents", "continent", 16), ("languages", "language", 20),
-    ("currencies", "currency", 20), ("symbols", "symbol", 24), ("atomic_numbers", "number", 16),
-    ("weekdays", "weekday", 20), ("months", "next_month", 8), ("units", "unit", 16),
-    ("animals", "class", 20), ("opposites", "opposite", 20), ("translation", "translation", 24),
+    ("capitals", "capital", 28), ("continents", "continent", 16), ("languages", "language", 16),
+    ("currencies", "currency", 16), ("symbols", "symbol", 20), ("atomic_numbers", "number", 16),
+    ("weekdays", "weekday", 20), ("months", "next_month", 12), ("units", "unit", 16),
+    ("animals", "class", 16), ("opposites", "opposite", 20), ("translation", "translation", 24),
 )  # fmt: skip
 SUMS_PER_OPERATION = 16
 # Languages that many people speak beside the main one: never a wrong choice beyond doubt.

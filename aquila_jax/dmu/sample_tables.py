@@ -5,57 +5,31 @@ COUNTRIES = """
 China|中国|Beijing|北京|Asia|Chinese|汉语|yuan|人民币
 Japan|日本|Tokyo|东京|Asia|Japanese|日语|yen|日元
 South Korea|韩国|Seoul|首尔|Asia|Korean|韩语|won|韩元
-Mongolia|蒙古国|Ulaanbaatar|乌兰巴托|Asia|Mongolian|蒙古语|tugrik|图格里克
 India|印度|New Delhi|新德里|Asia|Hindi|印地语|rupee|卢比
-Pakistan|巴基斯坦|Islamabad|伊斯兰堡|Asia|Urdu|乌尔都语|rupee|卢比
-Nepal|尼泊尔|Kathmandu|加德满都|Asia|Nepali|尼泊尔语|rupee|卢比
-Bangladesh|孟加拉国|Dhaka|达卡|Asia|Bengali|孟加拉语|taka|塔卡
 Thailand|泰国|Bangkok|曼谷|Asia|Thai|泰语|baht|泰铢
 Vietnam|越南|Hanoi|河内|Asia|Vietnamese|越南语|dong|越南盾
-Cambodia|柬埔寨|Phnom Penh|金边|Asia|Khmer|高棉语|riel|瑞尔
-Laos|老挝|Vientiane|万象|Asia|Lao|老挝语|kip|基普
-Myanmar|缅甸|Naypyidaw|内比都|Asia|Burmese|缅甸语|kyat|缅元
-Malaysia|马来西亚|Kuala Lumpur|吉隆坡|Asia|Malay|马来语|ringgit|林吉特
-the Philippines|菲律宾|Manila|马尼拉|Asia|Filipino|菲律宾语|peso|比索
 Iran|伊朗|Tehran|德黑兰|Asia|Persian|波斯语|rial|里亚尔
-Iraq|伊拉克|Baghdad|巴格达|Asia|Arabic|阿拉伯语|dinar|第纳尔
 Saudi Arabia|沙特阿拉伯|Riyadh|利雅得|Asia|Arabic|阿拉伯语|riyal|里亚尔
 the United Kingdom|英国|London|伦敦|Europe|English|英语|pound|英镑
-Ireland|爱尔兰|Dublin|都柏林|Europe|English|英语|euro|欧元
 France|法国|Paris|巴黎|Europe|French|法语|euro|欧元
 Germany|德国|Berlin|柏林|Europe|German|德语|euro|欧元
 Italy|意大利|Rome|罗马|Europe|Italian|意大利语|euro|欧元
 Spain|西班牙|Madrid|马德里|Europe|Spanish|西班牙语|euro|欧元
 Portugal|葡萄牙|Lisbon|里斯本|Europe|Portuguese|葡萄牙语|euro|欧元
 the Netherlands|荷兰|Amsterdam|阿姆斯特丹|Europe|Dutch|荷兰语|euro|欧元
-Austria|奥地利|Vienna|维也纳|Europe|German|德语|euro|欧元
 Greece|希腊|Athens|雅典|Europe|Greek|希腊语|euro|欧元
 Poland|波兰|Warsaw|华沙|Europe|Polish|波兰语|zloty|兹罗提
-Hungary|匈牙利|Budapest|布达佩斯|Europe|Hungarian|匈牙利语|forint|福林
-Romania|罗马尼亚|Bucharest|布加勒斯特|Europe|Romanian|罗马尼亚语|leu|列伊
-the Czech Republic|捷克|Prague|布拉格|Europe|Czech|捷克语|koruna|克朗
 Sweden|瑞典|Stockholm|斯德哥尔摩|Europe|Swedish|瑞典语|krona|克朗
-Norway|挪威|Oslo|奥斯陆|Europe|Norwegian|挪威语|krone|克朗
-Denmark|丹麦|Copenhagen|哥本哈根|Europe|Danish|丹麦语|krone|克朗
-Finland|芬兰|Helsinki|赫尔辛基|Europe|Finnish|芬兰语|euro|欧元
-Iceland|冰岛|Reykjavik|雷克雅未克|Europe|Icelandic|冰岛语|krona|克朗
 Egypt|埃及|Cairo|开罗|Africa|Arabic|阿拉伯语|pound|埃及镑
 Morocco|摩洛哥|Rabat|拉巴特|Africa|Arabic|阿拉伯语|dirham|迪拉姆
-Algeria|阿尔及利亚|Algiers|阿尔及尔|Africa|Arabic|阿拉伯语|dinar|第纳尔
 Kenya|肯尼亚|Nairobi|内罗毕|Africa|Swahili|斯瓦希里语|shilling|先令
-Ethiopia|埃塞俄比亚|Addis Ababa|亚的斯亚贝巴|Africa|Amharic|阿姆哈拉语|birr|比尔
 Nigeria|尼日利亚|Abuja|阿布贾|Africa|English|英语|naira|奈拉
-Ghana|加纳|Accra|阿克拉|Africa|English|英语|cedi|塞地
 the United States|美国|Washington|华盛顿|North America|English|英语|dollar|美元
 Canada|加拿大|Ottawa|渥太华|North America|English|英语|dollar|加元
 Mexico|墨西哥|Mexico City|墨西哥城|North America|Spanish|西班牙语|peso|比索
-Cuba|古巴|Havana|哈瓦那|North America|Spanish|西班牙语|peso|比索
 Brazil|巴西|Brasilia|巴西利亚|South America|Portuguese|葡萄牙语|real|雷亚尔
 Argentina|阿根廷|Buenos Aires|布宜诺斯艾利斯|South America|Spanish|西班牙语|peso|比索
-Chile|智利|Santiago|圣地亚哥|South America|Spanish|西班牙语|peso|比索
 Peru|秘鲁|Lima|利马|South America|Spanish|西班牙语|sol|索尔
-Colombia|哥伦比亚|Bogota|波哥大|South America|Spanish|西班牙语|peso|比索
-Uruguay|乌拉圭|Montevideo|蒙得维的亚|South America|Spanish|西班牙语|peso|比索
 Australia|澳大利亚|Canberra|堪培拉|Oceania|English|英语|dollar|澳元
 New Zealand|新西兰|Wellington|惠灵顿|Oceania|English|英语|dollar|新西兰元
 """
@@ -65,16 +39,14 @@ CONTINENTS = {
 }  # fmt: skip
 
 ELEMENTS = """
-1|H|hydrogen|氢  2|He|helium|氦  3|Li|lithium|锂  4|Be|beryllium|铍  5|B|boron|硼  6|C|carbon|碳
-7|N|nitrogen|氮  8|O|oxygen|氧  9|F|fluorine|氟  10|Ne|neon|氖  11|Na|sodium|钠  12|Mg|magnesium|镁
-13|Al|aluminium|铝  14|Si|silicon|硅  15|P|phosphorus|磷  16|S|sulfur|硫  17|Cl|chlorine|氯
-18|Ar|argon|氩  19|K|potassium|钾  20|Ca|calcium|钙  22|Ti|titanium|钛  24|Cr|chromium|铬
-25|Mn|manganese|锰  26|Fe|iron|铁  27|Co|cobalt|钴  28|Ni|nickel|镍  29|Cu|copper|铜  30|Zn|zinc|锌
-35|Br|bromine|溴  47|Ag|silver|银  50|Sn|tin|锡  53|I|iodine|碘  74|W|tungsten|钨  78|Pt|platinum|铂
-79|Au|gold|金  80|Hg|mercury|汞  82|Pb|lead|铅  92|U|uranium|铀
+1|H|hydrogen|氢  2|He|helium|氦  6|C|carbon|碳  7|N|nitrogen|氮  8|O|oxygen|氧  10|Ne|neon|氖
+11|Na|sodium|钠  12|Mg|magnesium|镁  13|Al|aluminium|铝  14|Si|silicon|硅  15|P|phosphorus|磷
+16|S|sulfur|硫  17|Cl|chlorine|氯  19|K|potassium|钾  20|Ca|calcium|钙  26|Fe|iron|铁  28|Ni|nickel|镍
+29|Cu|copper|铜  30|Zn|zinc|锌  47|Ag|silver|银  53|I|iodine|碘  79|Au|gold|金  80|Hg|mercury|汞
+82|Pb|lead|铅
 """
-GASES = "H He N O F Ne Cl Ar".split()  # at room temperature
-LIQUIDS = ["Br", "Hg"]
+GASES = "H He N O Ne Cl".split()  # at room temperature
+LIQUIDS = ["Hg"]
 
 # The larger unit, the smaller one in the plural, and how many make one.
 UNITS = """
@@ -82,34 +54,28 @@ hour|minutes|小时|分钟|60  minute|seconds|分钟|秒|60  day|hours|天|小�
 year|months|年|个月|12  century|years|世纪|年|100  kilometre|metres|千米|米|1000
 metre|centimetres|米|厘米|100  centimetre|millimetres|厘米|毫米|10  kilogram|grams|千克|克|1000
 tonne|kilograms|吨|千克|1000  litre|millilitres|升|毫升|1000  foot|inches|英尺|英寸|12
-yard|feet|码|英尺|3  mile|yards|英里|码|1760  pound|ounces|磅|盎司|16  byte|bits|字节|比特|8
-hectare|ares|公顷|公亩|100  circle|degrees|圆周|度|360  dozen|pieces|打|个|12  jin|grams|斤|克|500
-liang|grams|两|克|50  li|metres|里|米|500  zhang|chi|丈|尺|10  chi|cun|尺|寸|10
+byte|bits|字节|比特|8  dozen|pieces|打|个|12  jin|grams|斤|克|500  liang|grams|两|克|50
+li|metres|里|米|500
 """
 
 ANIMALS = """
-mammal|哺乳动物|dog|狗|cat|猫|horse|马|cow|牛|whale|鲸|bat|蝙蝠|rabbit|兔子|tiger|老虎
-bird|鸟类|eagle|老鹰|penguin|企鹅|owl|猫头鹰|duck|鸭子|sparrow|麻雀|swan|天鹅
-fish|鱼类|salmon|三文鱼|shark|鲨鱼|carp|鲤鱼|tuna|金枪鱼|goldfish|金鱼
-insect|昆虫|ant|蚂蚁|bee|蜜蜂|butterfly|蝴蝶|mosquito|蚊子|dragonfly|蜻蜓
+mammal|哺乳动物|dog|狗|cat|猫|horse|马|whale|鲸|bat|蝙蝠|tiger|老虎
+bird|鸟类|eagle|老鹰|penguin|企鹅|owl|猫头鹰|duck|鸭子
+fish|鱼类|salmon|三文鱼|shark|鲨鱼|carp|鲤鱼|tuna|金枪鱼
+insect|昆虫|ant|蚂蚁|bee|蜜蜂|butterfly|蝴蝶|mosquito|蚊子
 reptile|爬行动物|snake|蛇|lizard|蜥蜴|turtle|乌龟|crocodile|鳄鱼
-amphibian|两栖动物|frog|青蛙|toad|蟾蜍|newt|蝾螈
 """
 
 OPPOSITES = """
 hot|热|cold|冷  big|大|small|小  long|长|short|短  high|高|low|低  fast|快|slow|慢  new|新|old|旧
 black|黑|white|白  day|白天|night|黑夜  up|上|down|下  left|左|right|右  wet|湿|dry|干
 hard|硬|soft|软  full|满|empty|空  rich|富|poor|穷  near|近|far|远  deep|深|shallow|浅
-thick|厚|thin|薄  early|早|late|晚  strong|强|weak|弱  clean|干净|dirty|肮脏  true|真|false|假
-happy|高兴|sad|难过  inside|里面|outside|外面  front|前|back|后  buy|买|sell|卖  win|赢|lose|输
 """
 
 WORDS = """
-water|水  fire|火  earth|土  tree|树  flower|花  sun|太阳  moon|月亮  star|星星  rain|雨  snow|雪
-wind|风  river|河  sea|海  mountain|山  house|房子  door|门  window|窗户  table|桌子  chair|椅子
-book|书  school|学校  teacher|老师  student|学生  friend|朋友  mother|妈妈  father|爸爸  child|孩子
-hand|手  eye|眼睛  heart|心  bread|面包  rice|米饭  milk|牛奶  tea|茶  apple|苹果  red|红色
-green|绿色  blue|蓝色  yellow|黄色  car|汽车  train|火车  road|路  city|城市  money|钱  time|时间
+water|水  fire|火  tree|树  flower|花  sun|太阳  moon|月亮  rain|雨  snow|雪  river|河
+sea|海  mountain|山  house|房子  door|门  book|书  school|学校  teacher|老师  friend|朋友
+mother|妈妈  hand|手  eye|眼睛  bread|面包  milk|牛奶  tea|茶  car|汽车  city|城市  time|时间
 """
 
 WEEKDAYS = [
@@ -123,8 +89,7 @@ MONTHS = [
 ]  # fmt: skip
 COUNTS = [
     ("one day", "一天"), ("two days", "两天"), ("three days", "三天"), ("four days", "四天"),
-    ("five days", "五天"), ("six days", "六天"), ("seven days", "七天"), ("eight days", "八天"),
-    ("nine days", "九天"), ("ten days", "十天"),
+    ("five days", "五天"),
 ]  # fmt: skip
 
 # Days as usually given, in the Gregorian calendar.

@@ -53,7 +53,7 @@ def is_right(a, sign, b, c):
     return {"+": a + b, "-": a - b, "*": a * b}[sign] == c
 
 
-def texts(name, size=1e6):
+def texts(name, size=5e5):
     (domain,) = [domain for domain in sample.DOMAINS if domain.name == name]
     return "\n\n".join(row["text"] for row in sample.documents(domain, seed=SEED, size=size))
 
@@ -73,7 +73,7 @@ def test_numbers_in_words():
 
 def test_sums_are_right():
     told = list(read_sums(texts("en_math") + "\n" + texts("zh_math")))
-    assert len(told) > 5000 and all(is_right(*sum_) for sum_ in told)
+    assert len(told) > 2000 and all(is_right(*sum_) for sum_ in told)
     names = {value[0]: operation for operation, value in OPERATIONS.items()}
     held_out = {operation: set(operands(operation, seed=SEED)[1]) for operation in OPERATIONS}
     assert all(len(pairs) >= 4 for pairs in held_out.values())
