@@ -14,6 +14,9 @@ from ml_collections import config_flags
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.dmu import prepare as preparation
+from aquila_jax.dmu.sample import write_sample
+from aquila_jax.report.page import write_page
+from aquila_jax.report.serve import serve
 from aquila_jax.train import distributed
 from aquila_jax.train.loop import train
 
@@ -56,9 +59,21 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def _prepare(options: argparse.Namespace, settings: list[str]) -> int:
-    config = load_config(options.config, settings)
-    folder = config.data.store or str(options.workdir / "store")
-    preparation.prepare(config.prepare, folder, report=_say)
+    config = configuration.located(load_config(options.config, settings), options.workdir)
+    sample = options.workdir / "sample"
+    if config.data.sample_megabytes and not sample.exists():
+        _say(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {sample}")
+        write_sample(sample, seed=config.data.seed, megabytes=config.data.sample_megabytes)
+    preparation.prepare(config.prepare, config.data.store, report=_say)
+    return FINISHED
+
+
+def _report(options: argparse.Namespace, settings: list[str]) -> int:
+    if options.serve is not None:
+        serve(options.workdir, options.serve)
+    else:
+        page = write_page(options.workdir, options.out or options.workdir[0] / "report.html")
+        print(f"the report: {page}")
     return FINISHED
 
 
@@ -85,4 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 
     on_config("prepare", _prepare, "documents to tokenizer and token store")
     on_config("train", _train, "the main job; goes on by itself where the workdir stands")
+    child = verb("report", _report, "the page of one run, or of several side by side")
+    child.add_argument("--workdir", required=True, type=Path, nargs="+", help="folders of runs")
+    child.add_argument("--out", type=Path, help="the page's file; default: WORKDIR/report.html")
+    child.add_argument("--serve", type=int, metavar="PORT", help="follow the runs live instead")
     return parser

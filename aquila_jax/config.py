@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import types
 import typing
+from pathlib import Path
 from typing import Any, Literal
 
 from ml_collections import ConfigDict
@@ -12,6 +13,7 @@ from aquila_jax.ate.optimizer import OptimizerConfig
 from aquila_jax.ate.policy import MentorConfig
 from aquila_jax.ate.schedules import Schedule
 from aquila_jax.dmu.prepare import PrepareSettings
+from aquila_jax.evaluate.suite import EvaluateConfig
 from aquila_jax.model.config import ModelConfig
 
 
@@ -24,7 +26,8 @@ class DataConfig:
     mixture: str = "unimax"  # or "natural", "uniform"; overridden by `weights`
     weights: dict[str, float] = dataclasses.field(default_factory=dict)  # domain -> share
     seed: int = 0
-    store: str = ""  # a folder prepared before; empty: WORKDIR/store
+    store: str = "{workdir}/store"
+    sample_megabytes: float = 0.0  # of generated text, into {workdir}/sample, before `prepare`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class TrainConfig:
     checkpoint_every: int = 500
     keep: int = 3
     keep_every: int = 0  # 0: none is kept for ever
+    report_seconds: float = 5.0  # between two progress lines
+    writers: tuple[str, ...] = ("tensorboard",)  # beside metrics.jsonl: wandb, mlflow
     stall_seconds: float = 600.0  # without a step for this long: stacks are printed
 
     def __post_init__(self):
@@ -63,6 +68,7 @@ class Config:
     optimizer: OptimizerConfig
     schedule: Schedule
     train: TrainConfig
+    evaluate: EvaluateConfig
     mentor: MentorConfig
 
 
@@ -95,6 +101,11 @@ def build(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
+def located(config: Config, workdir: Path) -> Config:
+    """The configuration with `{workdir}` filled in, wherever a path names it."""
+    return build(Config, _fill(plain(config), str(workdir.absolute())), "config")
+
+
 def differences(a: dict, b: dict, where: str = "") -> list[str]:
     """`model.layers: 4 -> 6` for every leaf in which two plain configurations differ."""
     lines = []
@@ -124,6 +135,14 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where}.{missing[0]} is missing; set it in the configuration file.")
     hints = typing.get_type_hints(kind)
     return kind(**{name: build(hints[name], value[name], f"{where}.{name}") for name in fields})
+
+
+def _fill(value: Any, workdir: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _fill(item, workdir) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, workdir) for item in value]
+    return value.replace("{workdir}", workdir) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Policies: from what the monitor says to what the engine does; replaceable, to be compared."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 from aquila_jax.core.signals import Assessment, Control, Decision
 
@@ -14,35 +15,48 @@ class MentorConfig:
     policy: Literal["static", "peers", "aquila"] = "aquila"
 
 
-@dataclasses.dataclass(frozen=True)
-class PolicyState:
+class PolicyState(NamedTuple):
     """What a policy remembers between steps."""
 
-    control: Control
+    actions: tuple[tuple[int, str], ...] = ()  # (step, rule) of what was done
 
 
-def start(control: Control) -> PolicyState:
+def start() -> PolicyState:
     """Before the first step."""
-    return PolicyState(control)
+    return PolicyState()
 
 
-def decide(
-    config: MentorConfig, state: PolicyState, assessment: Assessment, *, effective_step: int
+def to_json(state: PolicyState) -> dict:
+    """Strict JSON."""
+    return state._asdict()
+
+
+def from_json(value: Mapping[str, Any]) -> PolicyState:
+    """What `to_json` was given."""
+    return PolicyState(tuple((step, rule) for step, rule in value["actions"]))
+
+
+def decide(  # noqa: PLR0917
+    config: MentorConfig,
+    state: PolicyState,
+    assessment: Assessment,
+    *,
+    control: Control,
+    effective_step: int,
 ) -> tuple[PolicyState, Decision]:
     """The next control, and a request where the compiled step must be left."""
-    control = POLICIES[config.policy](state, assessment)
-    decision = Decision(assessment.step, effective_step, control)
-    return dataclasses.replace(state, control=control), decision
+    control = POLICIES[config.policy](control, assessment)
+    return state, Decision(assessment.step, effective_step, control)
 
 
-def static(state: PolicyState, assessment: Assessment) -> Control:
+def static(control: Control, assessment: Assessment) -> Control:
     """What everyone does: the plan, come what may."""
-    return state.control
+    return control
 
 
-def skip_outliers(state: PolicyState, assessment: Assessment) -> Control:
+def skip_outliers(control: Control, assessment: Assessment) -> Control:
     """The monitor's limits go to the device, which skips a step beyond them."""
-    return state.control._replace(
+    return control._replace(
         loss_limit=assessment.loss_limit, grad_norm_limit=assessment.grad_norm_limit
     )
 

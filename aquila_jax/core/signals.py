@@ -92,8 +92,8 @@ class Forecast:
 
     step: int
     final_loss: float
-    low: float
-    high: float
+    low: float | None  # None: no band is claimed
+    high: float | None
     coverage: float  # nominal, 0.9
     calibrated_on: int  # forecasts with known outcome behind the band; 0: no band is claimed
     parameters: dict[str, float]

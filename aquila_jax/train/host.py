@@ -3,10 +3,12 @@
 import dataclasses
 
 from aquila_jax.core.signals import Control
-from aquila_jax.dmu import ledger as ledgers
+from aquila_jax.dmu import ledger_json
 from aquila_jax.dmu.ledger import Ledger
 from aquila_jax.train import mentor
 from aquila_jax.train.mentor import MentorState
+
+_PLAIN = ("step", "sequences", "targets", "timeline", "weights")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,15 +20,16 @@ class HostState:
     targets: int  # learned from, in all timelines
     timeline: int  # grows with every rewind
     ledger: Ledger
+    weights: dict[str, float]  # of the ledger's last entry
     control: Control
     mentor: MentorState
 
 
 def to_json(host: HostState) -> dict:
     """Plain values with exact floats."""
-    fields = {name: getattr(host, name) for name in ("step", "sequences", "targets", "timeline")}
+    fields = {name: getattr(host, name) for name in _PLAIN}
     return fields | {
-        "ledger": ledgers.to_json(host.ledger),
+        "ledger": ledger_json.to_json(host.ledger),
         "control": host.control._asdict(),
         "mentor": mentor.to_json(host.mentor),
     }
@@ -34,10 +37,9 @@ def to_json(host: HostState) -> dict:
 
 def from_json(value: dict) -> HostState:
     """What `to_json` was given."""
-    names = ("step", "sequences", "targets", "timeline")
     return HostState(
-        **{name: value[name] for name in names},
-        ledger=ledgers.from_json(value["ledger"]),
+        **{name: value[name] for name in _PLAIN},
+        ledger=ledger_json.from_json(value["ledger"]),
         control=Control(**value["control"]),
         mentor=mentor.from_json(value["mentor"]),
     )

@@ -8,6 +8,7 @@ import jax
 
 from aquila_jax.config import Config
 from aquila_jax.core import sharding
+from aquila_jax.train import summary
 from aquila_jax.train.run import Run
 from aquila_jax.train.stop import StopSignal
 
@@ -36,4 +37,8 @@ def train(
             if run.due(config.train.checkpoint_every):
                 run.save()
         run.finish()
+        told = summary.summarise(run)
+        run.folder.write_json("summary.json", told)
+        for line in summary.in_words(told):
+            report(line)
         return "finished"

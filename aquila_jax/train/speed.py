@@ -37,3 +37,13 @@ def measured_flops(size: int = 1024, seconds: float = 0.3) -> float:
 def utilisation(tokens_per_second: float, flops_per_token: float, peak: float) -> float:
     """Model FLOP utilisation: model FLOPs per token x tokens per second / peak FLOP/s."""
     return tokens_per_second * flops_per_token / peak
+
+
+def machine() -> dict:
+    """What this runs on, for the events."""
+    return {
+        "devices": jax.device_count(),
+        "device_kind": jax.devices()[0].device_kind,
+        "processes": jax.process_count(),
+        "jax": jax.__version__,
+    }

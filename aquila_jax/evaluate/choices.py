@@ -1,0 +1,122 @@
+"""Multiple choice: the option that the model finds most likely after the context."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aquila_jax.core.signals import Batch
+from aquila_jax.dmu.tokenizer import BOS, Tokenizer, encode_batch
+from aquila_jax.evaluate import score
+from aquila_jax.model.transformer import Transformer
+
+
+def read_items(path: Path) -> list[dict]:
+    """Items {"id", "lang", "task", "context", "choices", "answer"}, one JSON object a line."""
+    items = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        item = json.loads(line)
+        missing = {"lang", "task", "context", "choices", "answer"} - item.keys()
+        if missing or not 0 <= item["answer"] < len(item["choices"]):
+            raise ValueError(
+                f"{path}:{number} is no multiple-choice item (missing: {sorted(missing)}; "
+                "`answer` is an index into `choices`)."
+            )
+        items.append(item)
+    return items
+
+
+def evaluate(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    items: Sequence[dict],
+    *,
+    length: int,
+    rows: int,
+    shots: int = 0,
+) -> dict:
+    """Accuracy over all, per language and per task, by log-likelihood and by that per byte.
+
+    With `shots`, as many other items of the same task and language stand before each, answered.
+    """
+    spans = _spans(tokenizer, items, shots)
+    nats = np.concatenate([np.zeros(0), *score.row_nats(model, _batches(spans, length, rows))])
+    scores = iter(-nats[: len(spans)])
+    right, right_per_byte = [], []
+    for item in items:
+        own = np.array(list(itertools.islice(scores, len(item["choices"]))))
+        sizes = [len(choice.encode()) for choice in item["choices"]]
+        right.append(int(own.argmax()) == item["answer"])
+        right_per_byte.append(int((own / sizes).argmax()) == item["answer"])
+    return {
+        "kind": "questions",
+        "items": len(items),
+        "shots": shots,
+        "accuracy": _by(items, right, "lang") | {"all": float(np.mean(right))},
+        "accuracy_per_byte": float(np.mean(right_per_byte)),
+        "chance": float(np.mean([1 / len(item["choices"]) for item in items])),
+        "tasks": _by(items, right, "task"),
+    }
+
+
+def _spans(tokenizer: Tokenizer, items: Sequence[dict], shots: int) -> list[tuple[np.ndarray, int]]:
+    """For each choice of each item: all tokens, [CLS] first, and how many are the choice's own."""
+    contexts = [_prompt(item, items, shots) for item in items]
+    texts = [
+        (context, context + _gap(item, context) + choice)
+        for item, context in zip(items, contexts, strict=True)
+        for choice in item["choices"]
+    ]
+    given = encode_batch(tokenizer, [context for context, _ in texts])
+    whole = encode_batch(tokenizer, [text for _, text in texts])
+    return [
+        (np.append(np.int32(BOS), full), _own(part, full))
+        for part, full in zip(given, whole, strict=True)
+    ]
+
+
+def _own(context: np.ndarray, full: np.ndarray) -> int:
+    """Tokens of `full` after the part it shares with `context`."""
+    short = min(len(context), len(full) - 1)
+    same = context[:short] == full[:short]
+    return len(full) - (short if same.all() else int(np.argmin(same)))
+
+
+def _prompt(item: dict, items: Sequence[dict], shots: int) -> str:
+    kind = (item["task"], item["lang"])
+    others = (other for other in items if (other["task"], other["lang"]) == kind)
+    shown = itertools.islice((other for other in others if other is not item), shots)
+    solved = (
+        f"{o['context']}{_gap(o, o['context'])}{o['choices'][o['answer']]}\n\n" for o in shown
+    )
+    return "".join(solved) + item["context"]
+
+
+def _gap(item: dict, context: str) -> str:
+    """A space between English words, none in Chinese nor at the start."""
+    return " " if item["lang"] != "zh" and context and not context[-1].isspace() else ""
+
+
+def _batches(spans: list[tuple[np.ndarray, int]], length: int, rows: int) -> Iterator[Batch]:
+    """One span a row; one too long loses its beginning."""
+    for first in range(0, len(spans), rows):
+        fields = {name: np.zeros((1, rows, length), np.int32) for name in Batch._fields}
+        fields["loss_mask"] = np.zeros((1, rows, length), np.float32)
+        for row, (tokens, own) in enumerate(spans[first : first + rows]):
+            tokens = tokens[-length - 1 :]
+            end = len(tokens) - 1
+            fields["tokens"][0, row, :end] = tokens[:-1]
+            fields["targets"][0, row, :end] = tokens[1:]
+            fields["segment_ids"][0, row, :end] = 1
+            fields["positions"][0, row, :end] = np.arange(end)
+            fields["loss_mask"][0, row, max(0, end - own) : end] = 1
+        yield Batch(**fields)
+
+
+def _by(items: Sequence[dict], right: Sequence[bool], key: str) -> dict[str, float]:
+    groups: dict[str, list[bool]] = {}
+    for item, hit in zip(items, right, strict=True):
+        groups.setdefault(item[key], []).append(hit)
+    return {name: float(np.mean(hits)) for name, hits in groups.items()}

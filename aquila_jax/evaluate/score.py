@@ -1,0 +1,48 @@
+"""Nats of given targets under a model, row by row: what every evaluation is made of."""
+
+from collections.abc import Iterable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from aquila_jax.core import feed
+from aquila_jax.core.signals import Batch
+from aquila_jax.model.loss import cross_entropy
+from aquila_jax.model.transformer import Transformer
+
+
+def row_nats(model: Transformer, batches: Iterable[Batch]) -> Iterator[np.ndarray]:
+    """For each host batch `[1, B, L]`, the summed nats of the masked targets: float64 [B].
+
+    The next batch is on its way to the devices while one is computed.
+    """
+    mesh = jax.sharding.get_mesh()
+    waiting = None
+    for batch in batches:
+        rows = batch.tokens.shape[1]
+        here = feed.local_rows(mesh, batch.tokens.shape)
+        local = jax.tree.map(lambda x, here=here: x[:, here], batch)
+        ahead = _nats(model, feed.put(local, mesh, rows))
+        if waiting is not None:
+            yield np.asarray(waiting, np.float64)
+        waiting = ahead
+    if waiting is not None:
+        yield np.asarray(waiting, np.float64)
+
+
+@jax.jit
+def _nats(model: Transformer, batch: Batch) -> jax.Array:
+    micro = jax.tree.map(lambda x: x[0], batch)
+    hidden_BLD, _ = model(micro.tokens, micro.positions, micro.segment_ids)
+    told = cross_entropy(
+        hidden_BLD,
+        model.unembed[...],
+        micro.targets,
+        micro.loss_mask,
+        vocab=model.cfg.vocab,
+        chunks=model.cfg.loss_chunks,
+    )
+    nats_BL = jnp.where(micro.loss_mask > 0, told.nats_BL, 0.0)
+    return jax.sharding.reshard(jnp.sum(nats_BL, axis=1), PartitionSpec())
