@@ -66,5 +66,5 @@ def mixture(run: Run, table: columns.Columns, number: int) -> dict:
         share = [records.number(entry["weights"].get(name, 0.0)) for entry in entries]
         y = 100 * np.array([*share, share[-1]])
         drawn.append(series.line(number, timeline.both(name), (x, y), role="area"))
-    title = words.say("panel.mixture") if number == 0 else timeline.both(run.name)
+    title = words.say("panel.mixture")
     return series.panel(f"mixture-{number}", "mixture", drawn, title=title, unit="%")

@@ -1,6 +1,7 @@
 "use strict";
 // From a panel, which is plain values, to a Plotly figure in the colours of the theme.
 
+const DASHES = ["solid", "dash", "dot", "dashdot"];
 const HEIGHT = { loss: 380, small: 150, goodput: 150, mixture: 260 };
 const MARK = {
   decision: ["diamond", "--accent"], alarm: ["triangle-up", "--bad"], rewind: ["x", "--warn"],
@@ -45,25 +46,28 @@ function colors(panel) {
 function traces(panel, scale) {
   const color = colors(panel);
   const several = report.value.runs.length > 1;
-  const named = new Set(panel.series.filter((s) => s.role !== "raw").map((s) => text(s.name))).size > 1;
-  const dashes = ["solid", "dash", "dot", "dashdot"];
-  const names = [...new Set(panel.series.map((s) => text(s.name)))];
-  return panel.series.flatMap((series, i) => {
+  const names = [...new Set(panel.series.filter((s) => s.role !== "raw" && !(several && s.role === "left")).map((s) => text(s.name)))];
+  const named = names.length > 1;
+  const dash = (series) => DASHES[names.indexOf(text(series.name)) % DASHES.length];
+  // With several runs the colour is the run's, so the dashes need a legend of their own.
+  const key = several && named && panel.section !== "mixture" ? names.map((name, i) => ({ type: "scatter", mode: "lines", x: [null], y: [null],
+    name, line: { color: css("--soft"), width: 1.8, dash: DASHES[i % DASHES.length] }, showlegend: true })) : [];
+  return [...key, ...panel.series.flatMap((series, i) => {
     const run = report.value.runs[series.run].name;
     const name = several ? (named && panel.section !== "mixture" ? `${run} · ${text(series.name)}` : run) : text(series.name);
     const base = { type: "scatter", x: horizontal(series.run, series.x, scale), y: series.y, name, mode: "lines",
       line: { color: color[i], width: 1.8 }, showlegend: named && !several, connectgaps: false,
       hovertemplate: `%{y:.4~g}${panel.unit === "%" ? " %" : ""}` };
     if (series.role === "raw")
-      return { ...base, line: { color: faded(color[i], 0.28), width: 1 }, hoverinfo: "skip", hovertemplate: null, showlegend: false };
+      return { ...base, line: { color: faded(color[i], several ? 0.15 : 0.28), width: 1 }, hoverinfo: "skip", hovertemplate: null, showlegend: false };
     if (series.role === "left") return { ...base, line: { color: css("--faint"), width: 1, dash: "dot" } };
     if (series.role === "limit") return { ...base, line: { color: css("--faint"), width: 1.2, dash: "dash" } };
     if (series.role === "area")
       return { ...base, name: text(series.name), stackgroup: "all", showlegend: true, line: { shape: "hv", width: 0.5, color: color[i] }, fillcolor: faded(color[i], 0.72) };
-    if (several && named) base.line.dash = dashes[names.indexOf(text(series.name)) % dashes.length];
+    if (several && named) base.line.dash = dash(series);
     if (series.role === "points" && series.x.length < 60) Object.assign(base, { mode: "lines+markers", marker: { size: 4, color: color[i] } });
     return series.band ? [...band(base.x, series.band.low, series.band.high, color[i]), base] : base;
-  });
+  })];
 }
 
 function band(x, low, high, color) {
@@ -154,12 +158,13 @@ function figure(panel) {
   const grid = { gridcolor: css("--grid"), linecolor: css("--line"), zeroline: false, tickfont: { size: small ? 10 : 11, color: css("--faint") },
     fixedrange: matchMedia("(pointer: coarse)").matches };
   const touch = matchMedia("(pointer: coarse)").matches;
+  const narrow = legend && innerWidth < 600 && (stacked || panel.id === "loss") ? 60 : 0; // a legend of more lines
   const layout = {
-    height: stacked ? 118 + 30 * report.value.runs.length : HEIGHT[panel.id] || HEIGHT[panel.section] || (small ? HEIGHT.small : 220),
+    height: narrow + (stacked ? 118 + 30 * report.value.runs.length : HEIGHT[panel.id] || HEIGHT[panel.section] || (small ? HEIGHT.small : 220)),
     margin: { l: stacked && report.value.runs.length === 1 ? 4 : stacked ? 120 : small ? 36 : 48, r: 8, t: legend ? 30 : 8, b: small ? 22 : 30 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", barmode: "stack", bargap: 0.35,
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--soft") },
-    hovermode: stacked ? "closest" : "x unified", dragmode: touch ? false : "zoom",
+    uirevision: `${panel.id} ${view.axis}`, hovermode: stacked ? "closest" : "x unified", dragmode: touch ? false : "zoom",
     hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { size: 12, color: css("--ink") } },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11, color: css("--soft") }, traceorder: "normal" },
     xaxis: { ...grid, showgrid: false, nticks: small ? 4 : 8, tickformat: view.axis === "step" ? ",d" : "~g", ticksuffix: view.axis === "step" ? "" : mark, rangemode: "tozero" },
@@ -169,6 +174,6 @@ function figure(panel) {
   };
   if (panel.range) layout.yaxis.range = panel.range;
   if (panel.section === "mixture") layout.yaxis.range = [0, 100];
-  if (stacked) Object.assign(layout, { xaxis: { ...grid, range: [0, 100], ticksuffix: " %" }, yaxis: { ...grid, showticklabels: report.value.runs.length > 1, showgrid: false, automargin: true } });
+  if (stacked) Object.assign(layout, { xaxis: { ...grid, range: [0, 100], ticksuffix: " %" }, yaxis: { ...grid, showticklabels: report.value.runs.length > 1, showgrid: false, automargin: true, autorange: "reversed" } });
   return { data, layout };
 }

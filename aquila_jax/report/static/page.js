@@ -45,8 +45,14 @@ function card(panel) {
   target.stale = true;
   if (target.seen) requestAnimationFrame(() => target.stale && plot(target));
   return el("div", { class: "card panel", "data-panel": panel.id },
-    el("div", { class: "top" }, el("h3", {}, text(panel.title)), last(panel)),
+    el("div", { class: "top" }, el("h3", {}, title(panel)), last(panel)),
     panel.note ? el("p", { class: "note" }, text(panel.note)) : null, target);
+}
+
+/** With several runs a mixture is that of one of them. */
+function title(panel) {
+  const several = report.value.runs.length > 1 && panel.section === "mixture";
+  return several ? report.value.runs[panel.series[0].run].name : text(panel.title);
 }
 
 /** The latest value of each run, beside the title. */

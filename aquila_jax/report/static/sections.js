@@ -24,11 +24,11 @@ function domainTable(run, i) {
     const members = run.domains.filter((row) => row.group === group);
     if (!members.length) return [];
     return [el("tr", { class: "group" }, el("td", { colspan: columns.length }, say(`domains.${group}`))),
-      ...members.map((row) => el("tr", { class: row.lags ? "lags" : null, "data-domain": text(row.name) }, ...columns.map((column) => el("td", {}, text(row[column])))))];
+      ...members.map((row) => el("tr", { class: row.lags ? "lags" : null, "data-domain": text(row.name) }, ...columns.map((column) => el("td", { class: `column-${column}` }, text(row[column])))))];
   });
   if (!rows.length) return null;
-  const head = el("tr", {}, ...columns.map((column) => el("th", {}, say(`domains.${column}`))));
-  if (report.value.runs.length > 1) head.firstChild.replaceChildren(dot(palette()[i % 10]), ` ${run.name}`);
+  const head = el("tr", {}, ...columns.map((column) => el("th", { class: `column-${column}` }, say(`domains.${column}`))));
+  if (report.value.runs.length > 1) head.firstChild.replaceChildren(dot(palette()[i % 10]), run.name);
   return el("div", { class: "card table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
@@ -55,8 +55,8 @@ function timelineRow(entry) {
   return el("details", { class: "row", id: entry.id, open: report.open.has(entry.id) ? "" : null, ontoggle: (event) =>
     event.target.open ? report.open.add(entry.id) : report.open.delete(entry.id) },
   el("summary", {},
-    el("span", { class: "step" }, entry.step.toLocaleString("en")),
-    el("span", { class: "kind" }, dot(color), say(`kind.${entry.kind}`), several ? dot(palette()[entry.run % 10]) : null),
+    el("span", { class: "step" }, several ? dot(palette()[entry.run % 10]) : null, entry.step.toLocaleString("en")),
+    el("span", { class: "kind" }, dot(color), say(`kind.${entry.kind}`)),
     el("span", { class: "main" }, text(entry.what), why ? el("span", { class: "why" }, ` — ${why}`) : ""),
     el("span", { class: "result" }, state.filter(Boolean).join(" · "))),
   el("div", { class: "inside" }, timelineDetails(entry)));
@@ -76,7 +76,7 @@ function pairs(rows) {
 
 function factCard(run, i) {
   const several = report.value.runs.length > 1;
-  const card = el("div", { class: "card" }, several ? el("h3", {}, dot(palette()[i % 10]), ` ${run.name}`) : null, pairs(run.facts));
+  const card = el("div", { class: "card" }, several ? el("h3", {}, dot(palette()[i % 10]), run.name) : null, pairs(run.facts));
   if (run.settings.length)
     card.append(el("details", { class: "folded" }, el("summary", {}, say("timeline.settings")), pairs(run.settings)));
   return card;
