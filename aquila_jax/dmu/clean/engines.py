@@ -1,0 +1,57 @@
+"""Where the stages run: in this process, in several, or on a Ray cluster; the results are equal."""
+
+import collections
+import copy
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import loguru
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.executor.ray import RayPipelineExecutor
+
+from aquila_jax.dmu.progress import Report, track
+
+Engine = Literal["local", "ray"]
+Pipeline = Sequence[Callable]
+
+
+def run(
+    pipeline: Pipeline, tasks: int, logs: str, *, engine: Engine, workers: int, report: Report
+) -> None:
+    """Runs the tasks of a stage that are not marked as done in `logs`; ValueError if one fails."""
+    name = pathlib.Path(logs).name
+    loguru.logger.disable("datatrove")  # it says several lines a task
+    if engine == "local" and workers == 1:
+        _run_here(pipeline, tasks, logs, report)
+    elif engine in EXECUTORS:
+        report(f"{name}: {tasks} tasks, {workers} at a time")
+        EXECUTORS[engine](list(pipeline), tasks=tasks, workers=workers, logging_dir=logs).run()
+    else:
+        raise ValueError(f"engine={engine!r} must be one of {', '.join(EXECUTORS)}.")
+    missing = [rank for rank in range(tasks) if not _mark(logs, rank).exists()]
+    if missing:
+        raise ValueError(f"task {missing[0]} of {name} failed; its log is in {logs}; run it again.")
+
+
+def _run_here(pipeline: Pipeline, tasks: int, logs: str, report: Report) -> None:
+    """What datatrove's executors do, without their processes and log files."""
+    advance = track(report, title=pathlib.Path(logs).name, unit="tasks", total=tasks)
+    for rank in range(tasks):
+        if not _mark(logs, rank).exists():
+            documents = None
+            for step in copy.deepcopy(list(pipeline)):
+                documents = step(documents, rank, tasks)
+            if documents is not None:
+                collections.deque(documents, maxlen=0)
+            _mark(logs, rank).parent.mkdir(parents=True, exist_ok=True)
+            _mark(logs, rank).touch()
+        advance(1)
+
+
+def _mark(logs: str, rank: int) -> pathlib.Path:
+    """datatrove's own mark of a finished task, so that any engine can go on with another's work."""
+    return pathlib.Path(logs) / "completions" / f"{rank:05d}"
+
+
+EXECUTORS = {"local": LocalPipelineExecutor, "ray": RayPipelineExecutor}

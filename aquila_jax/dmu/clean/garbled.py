@@ -1,0 +1,141 @@
+"""Text that no person wrote: wrong encodings, keyboard noise, random characters."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+from ftfy import badness
+
+from aquila_jax.dmu.clean import frequencies
+from aquila_jax.dmu.clean.settings import Garbled
+
+Verdict = tuple[str, str] | None  # rule and evidence
+
+BROKEN = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffd-\uffff]"
+)
+# UTF-8 punctuation read as GBK: “ ” ’ — begin with E2 80, 、 。 「 with E3 80; U+FFFD twice.
+MISREAD = re.compile("鈥|銆|锟斤拷|ï¿½|ï»¿|烫烫烫|屯屯屯")
+# Without a lead byte of UTF-8 as some single-byte encoding shows it, ftfy (1 MB/s) is not asked.
+SUSPECT = re.compile("[\xc0-\xff\u0370-\u04ff\u2500-\u259f\u0402\u201a\u0192]")
+QUESTIONS = re.compile(r"\?{3,}")
+STRAY = re.compile(r"(?<=[\u4e00-\u9fff])[a-z;,.'\[\]/]{1,3}(?=[\u4e00-\u9fff])")
+LATIN_WINDOW, HAN_WINDOW = 80, 50
+FEW = 3  # less of anything may be chance
+ENOUGH = 30  # characters to judge by
+PAIRS_ENOUGH = 100
+SHORT_SHARE = 0.5  # a text of less than four windows must be worse
+WORDS_ENOUGH = 40
+RARE_NATS = 12.0
+LETTERS_PER_HAN = 3  # a Han character weighs as much text as three letters
+
+
+def broken_characters(text: str, limits: Garbled) -> Verdict:
+    """U+FFFD, control characters, halves of surrogate pairs, private use."""
+    found = len(BROKEN.findall(text))
+    if found >= FEW and found / len(text) > limits.broken_characters:
+        return "garbled_broken_characters", f"{found} of {len(text)} characters"
+    return None
+
+
+def mojibake(text: str, limits: Garbled) -> Verdict:
+    """UTF-8 read as a single-byte encoding (ftfy's measure), or as GBK."""
+    found = badness.badness(text) if SUSPECT.search(text) else 0
+    found += 0 if text.isascii() else len(MISREAD.findall(text))
+    if found >= FEW and 1000 * found / len(text) > limits.mojibake:
+        return "garbled_mojibake", f"{found} misread sequences"
+    return None
+
+
+def question_runs(text: str, limits: Garbled) -> Verdict:
+    """Text written to an encoding that lacks its characters: each became a question mark."""
+    lost = sum(map(len, QUESTIONS.findall(text)))
+    share = lost / len(text)
+    return ("garbled_question_runs", f"share {share:.2f}") if share > limits.question_runs else None
+
+
+def _windows(scores: np.ndarray, size: int) -> np.ndarray:
+    """Means over consecutive windows; what is left at the end joins no window."""
+    count = len(scores) // size
+    if count:
+        return scores[: count * size].reshape(count, size).mean(1)
+    return scores.mean(keepdims=True) if len(scores) >= ENOUGH else np.zeros(0)
+
+
+def _share(bad: np.ndarray) -> float:
+    return float(bad.mean()) if len(bad) else 0.0
+
+
+def improbable(text: str, limits: Garbled) -> Verdict:
+    """Windows of letters or Han characters that no language puts together."""
+    latin, han = frequencies.latin_scores(text), frequencies.han_scores(text)
+    size = len(latin) + LETTERS_PER_HAN * len(han)
+    if size < ENOUGH:
+        return None
+    bad_latin = _share(_windows(latin, LATIN_WINDOW) > limits.latin_surprise) * len(latin) / size
+    bad_han = (
+        _share(_windows(han, HAN_WINDOW) > limits.han_rarity) * LETTERS_PER_HAN * len(han) / size
+    )
+    short = size < 4 * LATIN_WINDOW
+    if bad_latin + bad_han <= (SHORT_SHARE if short else limits.garbled_share):
+        return None
+    rule = "garbled_letters" if bad_latin > bad_han else "garbled_han"
+    return rule, f"{bad_latin + bad_han:.2f} of the text"
+
+
+def rare_han(text: str, limits: Garbled) -> Verdict:
+    """Random characters strewn over a Chinese text."""
+    scores = frequencies.han_scores(text)
+    share = _share(scores > RARE_NATS)
+    if len(scores) >= ENOUGH and share > limits.rare_han:
+        return "garbled_rare_han", f"share {share:.2f}"
+    return None
+
+
+def shuffled_han(text: str, limits: Garbled) -> Verdict:
+    """Common characters in an order that no words make."""
+    order = frequencies.han_order(text)
+    if len(order) >= PAIRS_ENOUGH and order.mean() < limits.han_order:
+        return "garbled_han_order", f"{order.mean():.2f} nats a pair"
+    return None
+
+
+def stray_letters(text: str, limits: Garbled) -> Verdict:
+    """Keys hit by chance between Chinese characters."""
+    han = len(frequencies.han_scores(text))
+    share = len(STRAY.findall(text)) / max(han, 1)
+    if han >= ENOUGH and share > limits.latin_inside_han:
+        return "garbled_stray_letters", f"{share:.2f} a character"
+    return None
+
+
+def typing_errors(
+    text: str, limits: Garbled, novelty: Callable[[str], tuple[float, int]]
+) -> Verdict:
+    """Many words that no other document has, and that are spelled like none."""
+    latin = frequencies.latin_scores(text)
+    if len(latin) < ENOUGH or latin.mean() < limits.typo_surprise:
+        return None
+    share, words = novelty(text)
+    if words >= WORDS_ENOUGH and share > limits.novel_words:
+        return "garbled_typing_errors", f"{share:.2f} of {words} words are new"
+    return None
+
+
+RULES = (broken_characters, mojibake, question_runs, improbable)
+CHINESE_RULES = (rare_han, shuffled_han, stray_letters)
+
+
+def verdict(
+    text: str, language: str, limits: Garbled, novelty: Callable[[str], tuple[float, int]]
+) -> Verdict:
+    """The first rule that the text breaks.
+
+    Code, formulas and mixed languages hold rare words and stray letters by nature, so that the
+    rules on these look at plain text only.
+    """
+    plain = {"zh": CHINESE_RULES, "en": (), "": CHINESE_RULES}
+    for rule in (*RULES, *plain.get(language, ())):
+        if found := rule(text, limits):
+            return found
+    return typing_errors(text, limits, novelty) if language in ("en", "") else None

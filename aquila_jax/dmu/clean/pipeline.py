@@ -1,0 +1,169 @@
+"""Cleaning from beginning to end: documents in, documents and an account of the rest out.
+
+Stages, each on datatrove's own steps, each in tasks of one shard, each resumed where it stopped:
+
+    input     the documents, in shards
+    screen    rules on one document: source, garbled, leak, language, quality; masking
+    exact     hashes of whole documents; which of them come again
+    minhash   signatures, pairs in one bucket, pairs that are truly similar, clusters
+    clean     what is left
+
+Memory holds one shard's signatures, the word table (4 MB), the evaluation index and 16 bytes for
+each pair of near-duplicates, however large the corpus.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from datatrove.pipeline import dedup
+from datatrove.pipeline.writers import JsonlWriter
+
+from aquila_jax.dmu.clean import clusters, duplicates, engines, report, screen, spool
+from aquila_jax.dmu.clean import documents as docs
+from aquila_jax.dmu.clean.documents import Document
+from aquila_jax.dmu.clean.report import CleaningReport
+from aquila_jax.dmu.clean.settings import Duplicates, Settings
+from aquila_jax.dmu.progress import Report
+from aquila_jax.dmu.sources import Source
+
+BUFFER = 4096  # signatures read at a time; datatrove's 5 is meant for thousands of open files
+Steps = tuple[Callable, ...]
+
+
+class Cleaned(NamedTuple):
+    """What is left, read from the folder as it is asked for, and the account."""
+
+    documents: Iterator[Document]
+    report: CleaningReport
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Where the stages lie and how they run."""
+
+    folder: str
+    shards: int
+    engine: engines.Engine
+    workers: int
+    tell: Report
+
+    def at(self, name: str) -> str:
+        return f"{self.folder}/{name}"
+
+    def read(self, name: str) -> functools.partial:
+        return functools.partial(docs.reader, folder=self.at(name))
+
+    def dropped(self, name: str) -> JsonlWriter:
+        return docs.writer(self.at(f"dropped/{name}"))
+
+
+def _stage(run: _Run, name: str, *steps: Callable, tasks: int = 0) -> None:
+    how = {"engine": run.engine, "workers": run.workers, "report": run.tell}
+    engines.run(steps, tasks or run.shards, run.at(f"stages/{name}"), **how)
+
+
+def clean(
+    documents: Iterable[Document],
+    settings: Settings,
+    folder: str,
+    *,
+    engine: engines.Engine = "local",
+    workers: int = 1,
+    tell: Report = print,
+    key: object = None,
+) -> Cleaned:
+    """Cleans documents of any number, by way of `folder`; goes on from there after a stop.
+
+    `engine` "ray" runs the tasks on the Ray cluster that this process is connected to; `folder`
+    must be shared with it. `key` is anything of JSON that tells this input from another.
+    """
+    manifest = spool.lay_out(
+        documents,
+        folder,
+        shard_characters=settings.shard_characters,
+        key=[key, dataclasses.asdict(settings)],
+    )
+    run = _Run(folder=folder, shards=manifest["shards"], engine=engine, workers=workers, tell=tell)
+    judge = functools.partial(screen.step, settings=settings, folder=folder)
+    _stage(run, "screen", run.read("input"), judge, docs.writer(run.at("screened")))
+    poisoned = screen.poisoned(settings, folder)
+    trusted = functools.partial(screen.trusted, without=poisoned, out=run.at("dropped/poisoned"))
+    left = (run.read("screened"), trusted)
+    if settings.duplicates:
+        left = _without_near(run, _without_exact(run, left), settings.duplicates)
+    _stage(run, "clean", *left, _writer(run))
+    made = report.make(
+        folder, manifest, settings, poisoned=poisoned, unsearchable=_unsearchable(settings)
+    )
+    spool.write_whole(pathlib.Path(folder) / "report.json", made.to_json())
+    return Cleaned(map(docs.from_step, report.kept(folder)), made)
+
+
+def _without_exact(run: _Run, left: Steps) -> Steps:
+    """Finds documents that come again; the steps that leave them out."""
+    known, found = run.at("exact"), run.at("exact_found")
+    _stage(run, "exact_signature", *left, dedup.ExactDedupSignature(known, duplicates.EXACT))
+    find = dedup.ExactFindDedups(known, found, duplicates.EXACT, lines_to_buffer=BUFFER)
+    _stage(run, "exact_find", find, tasks=1)
+    return (*left, dedup.ExactDedupFilter(found, duplicates.EXACT, run.dropped("exact")))
+
+
+def _without_near(run: _Run, left: Steps, limits: Duplicates) -> Steps:
+    """Finds documents much like an earlier one; the steps that leave them out."""
+    config = duplicates.minhash_config(limits)
+    sketches = functools.partial(
+        duplicates.write_sketches, folder=run.at("sketches"), ngram=limits.ngram
+    )
+    signature = duplicates.Signature(run.at("signatures"), config)
+    _stage(run, "signature", *left, sketches, signature)
+    pair = dedup.MinhashDedupBuckets(
+        run.at("signatures"), run.at("pairs"), config=config, lines_to_buffer=BUFFER
+    )
+    _stage(run, "buckets", pair, tasks=limits.buckets)
+    join = functools.partial(
+        clusters.step,
+        pairs=run.at("pairs"),
+        sketches=run.at("sketches"),
+        out=run.at("clusters"),
+        shards=run.shards,
+        least=limits.jaccard,
+    )
+    _stage(run, "clusters", join, tasks=1)
+    known = run.at("clusters")
+    return (*left, dedup.MinhashDedupFilter(known, run.dropped("near"), load_cluster_ids=True))
+
+
+def _writer(run: _Run) -> JsonlWriter:
+    return JsonlWriter(
+        run.at("clean"),
+        output_filename="${domain}/${rank}.jsonl",
+        compression="zstd",
+        expand_metadata=True,
+    )
+
+
+def _unsearchable(settings: Settings) -> int:
+    if not settings.leaks or not settings.leaks.evaluations:
+        return 0
+    return len(screen.leak_index(settings.leaks).unsearchable)
+
+
+def clean_sources(
+    sources: tuple[Source, ...], settings: Settings, folder: str, **how
+) -> tuple[tuple[Source, ...], CleaningReport]:
+    """The sources with what is left of their training documents, for `prepare`, and the account.
+
+    Held-out sources pass untouched: what is measured on must not change with the cleaning.
+    """
+    training = tuple(source for source in sources if source.split == "train")
+    key = [dataclasses.asdict(source) for source in training]
+    made = clean(docs.from_sources(training), settings, folder, key=key, **how).report
+    domains = {source.name: source.language for source in training}
+    left = []
+    for place in sorted(pathlib.Path(folder, "clean").iterdir()):
+        language = domains[place.name.removesuffix("_hant")]
+        left.append(Source(name=place.name, language=language, paths=(str(place),)))
+    return (*left, *(source for source in sources if source.split != "train")), made

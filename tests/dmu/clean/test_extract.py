@@ -1,0 +1,86 @@
+import io
+
+import pypdf
+import pytest
+from pypdf import generic
+
+from aquila_jax.dmu.clean import extract
+from aquila_jax.dmu.sources import Flaw
+
+PARAGRAPH = (
+    "The committee met on Tuesday to discuss what had happened during the long winter, and several "
+    "members thought that the road outside the village should be repaired before anything else. "
+)
+PAGE = (
+    "<html><head><title>News</title></head><body><nav><a href='/'>Home</a><a href='/x'>Login</a>"
+    f"</nav><article><h1>News</h1><p>{PARAGRAPH}</p><p>委员会在星期二开会，讨论了去年发生的事情，"
+    "也听取了各地代表的意见。</p></article><footer>Copyright 2020 All rights reserved</footer></body></html>"
+)
+
+
+def pdf(text, password=None):
+    writer = pypdf.PdfWriter()
+    page = writer.add_blank_page(300, 300)
+    stream = generic.StreamObject()
+    stream.set_data(f"BT /F1 12 Tf 20 200 Td ({text}) Tj ET".encode())
+    page[generic.NameObject("/Contents")] = writer._add_object(stream)
+    font = generic.DictionaryObject(
+        {
+            generic.NameObject("/Type"): generic.NameObject("/Font"),
+            generic.NameObject("/Subtype"): generic.NameObject("/Type1"),
+            generic.NameObject("/BaseFont"): generic.NameObject("/Helvetica"),
+        }
+    )
+    fonts = generic.DictionaryObject({generic.NameObject("/F1"): font})
+    page[generic.NameObject("/Resources")] = generic.DictionaryObject(
+        {generic.NameObject("/Font"): fonts}
+    )
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_article_without_its_surroundings():
+    text = extract.html_text(PAGE)
+    assert "committee met on Tuesday" in text and "委员会" in text
+    assert "Login" not in text and "rights reserved" not in text
+
+
+@pytest.mark.parametrize("page", ["", "<html><body></body></html>", "\x00\x01"])
+def test_pages_without_text(page):
+    with pytest.raises(ValueError, match=r"^page (holds no text|is no web page)"):
+        extract.html_text(page)
+
+
+def test_pdf_text():
+    assert extract.pdf_text(pdf("Hello from a page")) == "Hello from a page"
+
+
+@pytest.mark.parametrize(
+    "file, match",
+    [
+        (pdf("secret", password="x"), "a.pdf is encrypted; decrypt it"),
+        (pdf("Hello")[:200], "a.pdf is a broken PDF"),
+        (b"", "a.pdf is a broken PDF"),
+        (b"not a pdf at all", "a.pdf is a broken PDF"),
+        (pdf(""), "a.pdf holds pictures of text only"),
+    ],
+)
+def test_pdfs_that_give_no_text_get_one_sentence(file, match):
+    with pytest.raises(ValueError, match=match) as raised:
+        extract.pdf_text(file, "a.pdf")
+    assert "\n" not in str(raised.value)
+
+
+def test_files_of_a_folder_are_read_on_past_the_bad_ones(tmp_path):
+    (tmp_path / "a.html").write_text(PAGE)
+    (tmp_path / "b.pdf").write_bytes(pdf("secret", password="x"))
+    (tmp_path / "c.pdf").write_bytes(pdf("Hello"))
+    (tmp_path / "d.doc").write_bytes(b"x")
+    paths = [str(file) for file in sorted(tmp_path.iterdir())] + [str(tmp_path / "e.pdf")]
+    found = list(extract.documents(paths, language="en", source="web"))
+    assert [isinstance(one, Flaw) for one in found] == [False, True, False, True, True]
+    assert found[2].text == "Hello" and found[2].source == "web" and found[2].language == "en"
+    assert "encrypted" in found[1].reason and "must end in" in found[3].reason

@@ -1,0 +1,68 @@
+import pytest
+from datatrove.data import Document
+
+from aquila_jax.dmu.clean import quality
+from aquila_jax.dmu.clean.settings import Chinese, English
+
+PROSE = (
+    "The committee met on Tuesday to discuss what had happened during the long winter. "
+    "Several members thought that the road outside the village should be repaired first, "
+    "while others wanted to build a new school before the children grew any older.\n"
+    "The meeting went on until evening. Nobody could agree, and so the chairman said that he "
+    "would write down both opinions and send them to everyone who had not been able to come.\n"
+    "Afterwards the old people stayed in the yard to drink tea. They spoke of the flood of "
+    "thirty years ago, when nearly all of the houses by the river had been washed away.\n"
+)
+
+
+def english(text, **limits):
+    return quality.broken_english(Document(text=text, id="x"), English(**limits))
+
+
+def chinese(text, **limits):
+    return quality.broken_chinese(Document(text=text, id="x"), Chinese(**limits))
+
+
+def test_prose_passes():
+    assert english(PROSE) is None
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        (PROSE.split("\n")[0], "english_gopher_short_doc"),
+        (PROSE * 3, "english_dup_line_frac"),
+        ("Click here to win. " * 60, "english_top_2_gram"),
+        (PROSE + "function f() { return 1 }\n", "english_curly_bracket"),
+        (PROSE + "Lorem ipsum dolor sit amet.\n", "english_lorem_ipsum"),
+        (PROSE.replace(". ", "... ").replace(" ", " # "), "english_gopher_too_many_hashes"),
+        ("\n".join(PROSE.replace(".", "").split()), "english_too_few_sentences"),
+    ],
+)
+def test_each_english_rule_has_its_text(text, rule):
+    assert english(text) == rule
+
+
+def test_thresholds_come_from_the_settings():
+    assert english(PROSE, words_min=500) == "english_gopher_short_doc"
+    assert english(PROSE, stop_words=9) == "english_gopher_enough_stop_words"
+    assert english(PROSE * 3, duplicate_lines=1.0) != "english_dup_line_frac"
+
+
+def test_lines_with_policies_are_cut_out():
+    document = Document(text=PROSE + "This site uses cookies to serve you.\n", id="x")
+    assert quality.broken_english(document, English()) is None
+    assert "cookies" not in document.text and "committee" in document.text
+
+
+def test_chinese_chain(corpus):
+    import gzip
+    import json
+
+    with gzip.open(corpus / "zh_modern" / "heldout.jsonl.gz", "rt") as lines:
+        texts = [json.loads(line)["text"] for line in lines]
+    wikipedia = [text for text in texts if len(text) > 400 and text.count("。") > 8][:20]
+    assert sum(chinese(text) is None for text in wikipedia) >= 15
+    assert chinese(wikipedia[0], stop_words=23) == "chinese_gopher_enough_stop_words"
+    spam = "欢迎光临本店，今天全场打折，" * 40
+    assert chinese(spam, repeated_13_grams=1.0).startswith(("chinese_top", "chinese_monotonous"))

@@ -1,0 +1,10 @@
+from aquila_jax.dmu.clean.sourcing import listed
+
+
+def test_names_hosts_and_subdomains():
+    assert listed("WuDao", "x.jsonl:1", ("wudao",)) == "wudao"
+    assert listed("", "https://news.Bad.com/a?b", ("bad.com",)) == "bad.com"
+    assert listed("https://bad.com/x", "", ("bad.com",)) == "bad.com"
+    assert listed("", "https://notbad.com/a", ("bad.com",)) == ""
+    assert listed("bad.com.org", "", ("bad.com",)) == ""
+    assert listed("a", "b", ()) == ""
