@@ -87,7 +87,7 @@ check_type() {
 tpus() {
   local command=(gcloud ${track[@]+"${track[@]}"} compute tpus "$@" "--zone=$zone" "--project=$project")
   if [[ -n $dry ]]; then printf '%q ' "${command[@]}" | sed 's/ $/\n/' >&3; return; fi
-  "${command[@]}" 2>"$errors"
+  "${command[@]}" 2>"$errors" 3>&-
 }
 on_hosts() { tpus queued-resources ssh "$name" --worker=all --quiet "$@"; }
 
