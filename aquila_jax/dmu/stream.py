@@ -4,6 +4,7 @@ Which sequences a batch holds is decided by `ledger.lookup` alone. Grain reads a
 decides nothing, and nothing depends on how many hosts or threads read.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator
@@ -109,10 +110,8 @@ def numbers(names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
 
 def _closing(iterator) -> Iterator[Batch]:
     """Hands on what `iterator` gives and closes it in any case."""
-    try:
+    with contextlib.closing(iterator):
         yield from iterator
-    finally:
-        iterator.close()
 
 
 def lay_out(tokens: np.ndarray, pieces: packings.Pieces) -> tuple[np.ndarray, ...]:

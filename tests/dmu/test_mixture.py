@@ -63,3 +63,11 @@ def test_find_inverts_rank(start):
     for domain in np.unique(chosen):
         here = chosen == domain
         assert (mixture.find(ranks[here], domain, limits, KEY) == numbers[here]).all()
+
+
+def test_points_on_a_limit_belong_to_the_domain_above_it():
+    limits, numbers = mixture.bounds(np.ones(4)), np.arange(64)
+    chosen = mixture.choose(numbers, limits, 0)
+    assert chosen[:4].tolist() == [0, 2, 1, 3]
+    assert (mixture.rank(numbers, chosen, limits, 0) == numbers // 4).all()
+    assert mixture.count(7, limits, 0).tolist() == [2, 2, 2, 1]

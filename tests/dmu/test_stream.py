@@ -1,4 +1,3 @@
-import gc
 import threading
 import time
 
@@ -103,21 +102,23 @@ def reading_threads():
     return [thread for thread in threading.enumerate() if "grain-prefetch" in thread.name]
 
 
-def test_threads_end_with_the_iterator(stream):
-    book = open_ledger(stream)
-    for finish in (lambda it: it.close(), list, lambda it: None):
-        for _ in range(5):
-            iterator = stream.batches(book, 0, (1, 4), EVERY, steps=30)
-            next(iterator)
-            assert reading_threads()
-            finish(iterator)
-            del iterator
-        gc.collect()
-        for _ in range(100):
-            if not reading_threads():
-                break
-            time.sleep(0.02)
-        assert not reading_threads()
+@pytest.mark.parametrize("end", ["exhausted", "closed", "dropped"])
+def test_threads_end_with_the_iterator(store, end):
+    stream = Stream(store, 24)
+    iterator = stream.batches(open_ledger(stream), 0, (1, 4), EVERY, steps=30)
+    next(iterator)
+    assert reading_threads()
+    if end == "exhausted":
+        assert len(list(iterator)) == 29
+    elif end == "closed":
+        iterator.close()
+    else:
+        del iterator
+    for _ in range(200):
+        if not reading_threads():
+            break
+        time.sleep(0.02)
+    assert not reading_threads()
 
 
 def test_domain_ids_are_the_stores_even_where_the_ledger_has_another_order(store):

@@ -37,6 +37,7 @@ def test_the_documents_of_a_stretch_are_what_its_batch_teaches(stream, store, bo
     found = ledgers.lookup(book, np.arange(30, 130))
     for one in traced:
         assert one.provenance == {"id": f"{one.domain}-{one.document}"}
+        assert one.last - one.first > 1  # something was taught
         row = one.cursor - 30
         assert one.domain == book.domains[found.domain[row]]
         assert (one.sequence, one.epoch) == (found.sequence[row], found.epoch[row])
