@@ -72,6 +72,11 @@ def test_the_sentence_tells_step_loss_end_and_time_left():
     assert told["progress"] == 0.5
 
 
+def test_a_finished_run_forecasts_nothing():
+    told = health.health(run(1000, journal=[forecast(20)]), NOW)["text"]["en"]
+    assert told == "Step 1,000 of 1,000, loss 2.500."
+
+
 def test_no_band_is_claimed_without_calibration():
     told = health.health(run(journal=[forecast(0)]), NOW)
     assert "2.125" not in told["text"]["en"] and "no band yet" in told["text"]["en"]
