@@ -34,7 +34,7 @@ start() {
   if alive; then return; fi
   mkdir -p "$run"
   rm -f "$run/exit"
-  export JAX_COORDINATOR_ADDRESS=$1 PYTHONUNBUFFERED=1
+  export AQUILA_COORDINATOR=$1 PYTHONUNBUFFERED=1
   cd "$code"
   # A session of its own, so that it outlives this ssh and `stop` reaches all its children.
   # shellcheck disable=SC2016  # expanded by the inner shell

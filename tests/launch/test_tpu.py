@@ -33,7 +33,7 @@ elif arguments[:3] == ["-m", "aquila_jax", "train"]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
     host = os.environ["SLICE"] + "-" + os.environ["WORKER"]
     with (root / f"starts-{{host}}").open("a") as file:
-        address = os.environ["JAX_COORDINATOR_ADDRESS"]
+        address = os.environ["AQUILA_COORDINATOR"]
         print(json.dumps({{"address": address, "arguments": arguments[3:]}}), file=file)
     codes = json.loads((root / "codes").read_text())
     code = codes[len((root / f"starts-{{host}}").read_text().splitlines()) - 1]
