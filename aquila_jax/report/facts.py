@@ -12,7 +12,8 @@ from aquila_jax.report.words import Text
 NAMED = {
     "parameters": ("parameters", "parameter_count", "n_parameters"),
     "git": ("git", "git_commit", "commit", "revision"),
-    "device": ("device", "devices", "hardware", "device_kind"),
+    "device": ("device_kind",),
+    "devices": ("devices",),
 }
 
 
@@ -65,14 +66,13 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
     final = records.inner(records.last_forecast(run), "domains")
     rows = []
     for name in sorted({*steps.inner(key), *curves}, key=lambda name: -recent.get(name, 0)):
-        trained = columns.smooth(steps[f"{key}/{name}"], records.SMOOTH)
         share = recent.get(name, 0) / max(sum(recent.values()), 1)
         rows.append({
             "group": group,
             "name": words.name("language", name) if group == "languages" else timeline.both(name),
             "share": words.percent(share) if name in tokens else "",
             "tokens": words.compact(tokens[name]) if name in tokens else "",
-            "loss": words.loss(trained[-1]) if len(trained) else "–",
+            "loss": words.loss(records.lately(steps[f"{key}/{name}"])),
             "bits": words.loss(curves[name][-1][1]) if name in curves else "–",
             "fall": words.percent(-falls[name], 1).replace("-", "−") if name in falls else "",
             "final": words.loss(records.number(final[name])) if name in final else "",

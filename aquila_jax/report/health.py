@@ -18,9 +18,10 @@ def health(run: Run, now: float) -> dict:
     step, total = records.last_step(steps), records.planned_steps(run)
     status, lead = state(run, steps, now=now)
     forecast = records.last_forecast(run)
-    left = (total - step) * goodputs.pace(steps) if total > step else 0.0
+    going = status in {"healthy", "warning"} and total > step
+    left = (total - step) * goodputs.pace(steps) if going else 0.0
     parts = [*_position(steps, step, total), *_ending(forecast, status)]
-    if status in {"healthy", "warning"} and left > 0 and np.isfinite(left):
+    if left > 0 and np.isfinite(left):
         parts.append(words.say("health.left", left=words.duration(left)))
     parts += [*lagging(run), *_last_decision(run)]
     return {

@@ -6,7 +6,7 @@ from aquila_jax.report import columns
 from aquila_jax.report import goodput as goodputs
 from aquila_jax.report.read import Run
 
-SMOOTH = 100  # steps behind the loss that is told
+SMOOTH = 100  # steps behind a smoothed value, at most
 GROUPS = {"languages": "language_loss", "domains": "domain_loss"}
 
 
@@ -52,8 +52,18 @@ def language_of(run: Run) -> dict[str, str]:
 
 def smoothed_loss(steps: columns.Columns) -> float:
     """Mean loss of the last steps, nats."""
-    recent = columns.smooth(steps["loss"][-SMOOTH:], SMOOTH)
-    return float(recent[-1]) if len(recent) else float("nan")
+    return lately(steps["loss"])
+
+
+def lately(values: np.ndarray) -> float:
+    """Mean of the last steps, by the window of the smoothed curves; NaN if there are none."""
+    known = values[np.isfinite(values)]
+    return float(known[-window(len(known)) :].mean()) if len(known) else float("nan")
+
+
+def window(size: int) -> int:
+    """Steps behind a smoothed value: 2 % of those known, between 5 and 100."""
+    return max(5, min(SMOOTH, size // 50))
 
 
 def heldout(run: Run, group: str) -> dict[str, list[tuple[int, float]]]:

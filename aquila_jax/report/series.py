@@ -40,10 +40,10 @@ def broken(x: np.ndarray, y: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray,
 
 
 def smoothed(table: columns.Columns, key: str, points: int = FEW) -> tuple[np.ndarray, np.ndarray]:
-    """As `curve`, of the running mean over 1 % of the steps, 5 at least."""
+    """As `curve`, of the running mean of the last steps."""
     known = np.isfinite(table[key])
     table = columns.take(table, known)
-    width = max(5, min(records.SMOOTH, table.size // 50))
+    width = records.window(table.size)
     mean = columns.Columns(
         {"step": table["step"], key: columns.smooth(table[key], width)}, table.size
     )

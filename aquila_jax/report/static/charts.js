@@ -2,7 +2,7 @@
 // From a panel, which is plain values, to a Plotly figure in the colours of the theme.
 
 const DASHES = ["solid", "dash", "dot", "dashdot"];
-const HEIGHT = { loss: 380, small: 150, goodput: 150, mixture: 260 };
+const HEIGHT = { loss: 380, small: 150, goodput: 150, mixture: 260, accuracy: 260, forecasts: 260 };
 const MARK = {
   decision: ["diamond", "--accent"], alarm: ["triangle-up", "--bad"], rewind: ["x", "--warn"],
   steer: ["star", "--accent"], event: ["circle-open", "--rest"],
@@ -55,7 +55,7 @@ function traces(panel, scale) {
   return [...key, ...panel.series.flatMap((series, i) => {
     const run = report.value.runs[series.run].name;
     const name = several ? (named && panel.section !== "mixture" ? `${run} · ${text(series.name)}` : run) : text(series.name);
-    const base = { type: "scatter", x: horizontal(series.run, series.x, scale), y: series.y, name, mode: "lines",
+    const base = { type: "scatter", cliponaxis: series.role !== "points", x: horizontal(series.run, series.x, scale), y: series.y, name, mode: "lines",
       line: { color: color[i], width: 1.8 }, showlegend: named && !several, connectgaps: false,
       hovertemplate: `%{y:.4~g}${panel.unit === "%" ? " %" : ""}` };
     if (series.role === "raw")
@@ -65,7 +65,7 @@ function traces(panel, scale) {
     if (series.role === "area")
       return { ...base, name: text(series.name), stackgroup: "all", showlegend: true, line: { shape: "hv", width: 0.5, color: color[i] }, fillcolor: faded(color[i], 0.72) };
     if (several && named) base.line.dash = dash(series);
-    if (series.role === "points" && series.x.length < 60) Object.assign(base, { mode: "lines+markers", marker: { size: 4, color: color[i] } });
+    if (series.role === "points" && series.x.length < 60) Object.assign(base, { mode: "lines+markers", marker: { size: 4.5, color: color[i] } });
     return series.band ? [...band(base.x, series.band.low, series.band.high, color[i]), base] : base;
   })];
 }
@@ -91,7 +91,7 @@ function marks(panel, scale) {
   return Object.entries(MARK).flatMap(([kind, [symbol, color]]) => {
     const found = (panel.marks || []).filter((mark) => mark.kind === kind);
     if (!found.length) return [];
-    return { type: "scatter", mode: "markers", name: say(`kind.${kind}`), x: found.map((m) => horizontal(m.run, [m.x], scale)[0]),
+    return { type: "scatter", mode: "markers", cliponaxis: false, name: say(`kind.${kind}`), x: found.map((m) => horizontal(m.run, [m.x], scale)[0]),
       y: found.map((m) => m.y), text: found.map((m) => wrapped(text(m.text))), customdata: found.map((m) => m.entry),
       marker: { symbol, size: 9, color: css(color), line: { width: 1, color: css("--card") } },
       hovertemplate: "%{text}", showlegend: true };
@@ -130,6 +130,15 @@ function bars(panel) {
   });
 }
 
+/** From 0 to the last step of all runs, or to the end of the plan beside the loss. */
+function reach(panel, scale) {
+  const ends = report.value.runs.flatMap((run, i) => horizontal(i, run.axis.step.slice(-1), scale));
+  const planned = panel.section === "loss" ? report.panel("loss") : null;
+  [...(planned?.spans || []), ...(planned?.ends || [])].forEach((span) => ends.push(horizontal(span.run, span.x.slice(-1), scale)[0]));
+  const last = Math.max(...ends);
+  return last > 0 ? { range: [0, 1.03 * last] } : {};
+}
+
 /** Marks of a logarithmic axis: 1, 2, 5 in each decade, or only 1 where there are many. */
 function decades(data) {
   const values = data.flatMap((trace) => Array.from(trace.y || [])).filter((value) => value > 0);
@@ -160,14 +169,14 @@ function figure(panel) {
   const touch = matchMedia("(pointer: coarse)").matches;
   const narrow = legend && innerWidth < 600 && (stacked || panel.id === "loss") ? 60 : 0; // a legend of more lines
   const layout = {
-    height: narrow + (stacked ? 118 + 30 * report.value.runs.length : HEIGHT[panel.id] || HEIGHT[panel.section] || (small ? HEIGHT.small : 220)),
+    height: narrow + (stacked ? 118 + 30 * report.value.runs.length : HEIGHT[panel.id] || HEIGHT[panel.id.split("-")[0]] || (small ? HEIGHT.small : 220)),
     margin: { l: stacked && report.value.runs.length === 1 ? 4 : stacked ? 120 : small ? 36 : 48, r: 8, t: legend ? 30 : 8, b: small ? 22 : 30 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", barmode: "stack", bargap: 0.35,
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--soft") },
     uirevision: `${panel.id} ${view.axis}`, hovermode: stacked ? "closest" : "x unified", dragmode: touch ? false : "zoom",
     hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { size: 12, color: css("--ink") } },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11, color: css("--soft") }, traceorder: "normal" },
-    xaxis: { ...grid, showgrid: false, nticks: small ? 4 : 8, tickformat: view.axis === "step" ? ",d" : "~g", ticksuffix: view.axis === "step" ? "" : mark, rangemode: "tozero" },
+    xaxis: { ...grid, showgrid: false, nticks: small ? 4 : 8, tickformat: view.axis === "step" ? ",d" : "~g", ticksuffix: view.axis === "step" ? "" : mark, ...reach(panel, scale) },
     yaxis: { ...grid, nticks: small ? 4 : 6, type: panel.axis || "linear", exponentformat: "e", tickformat: ticks(panel),
       rangemode: panel.section === "speed" ? "tozero" : "normal", ...(panel.axis === "log" ? decades(data) : {}) },
     ...spans(panel, scale),

@@ -77,7 +77,7 @@ const columns = (n) => [4, 3, 5].reduce((best, c) => (Math.ceil(n / c) * c - n <
 
 const FILL = {
   health: () => [el("div", { class: report.value.runs.length > 1 ? "runs" : "" }, ...report.value.runs.map(healthCard))],
-  loss: () => [cards("", section("loss").slice(0, 1)), cards("pair", section("loss").slice(1))],
+  loss: () => [cards("", section("loss").slice(0, 1)), cards(section("loss").length > 2 ? "pair" : "", section("loss").slice(1))],
   domains: () => {
     const panels = section(view.shown);
     return [...report.value.runs.map(domainTable), cards("small", panels.filter((panel) => panel.small === "languages")),
