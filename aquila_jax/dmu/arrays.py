@@ -1,5 +1,6 @@
-"""One-dimensional TensorStore arrays: their layout on disk, writing whole, reading."""
+"""One-dimensional TensorStore arrays: their layout on disk, written whole, read anywhere."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,19 +10,37 @@ import tensorstore as ts
 
 from aquila_jax.dmu import places
 
-# Measured for spans of 256 tokens at random (a core, page cache warm): chunks of 8k tokens in
-# shards of 16M read as fast as any of 4k to 64k, with far fewer files than unsharded ones.
-SHARD_BYTES = 1 << 25  # one file or object
-_CHUNK_BYTES = 1 << 14  # read at a time
+SHARD_BYTES = 1 << 26  # one file or object
+_TEXT_BYTES = 1 << 16  # of compressed text, read at a time
 _PIECE_BYTES = 1 << 23
 
 
-def write_array(folder: str, dtype: str, size: int, pieces: Iterable[np.ndarray]) -> str:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """An array whose files are its numbers and nothing else, so that spans are byte ranges."""
+
+    files: ts.KvStore
+    dtype: np.dtype
+    size: int
+    shard: int  # numbers a file
+
+
+def write_array(
+    folder: str,
+    dtype: str,
+    size: int,
+    pieces: Iterable[np.ndarray],
+    *,
+    shard_bytes: int = SHARD_BYTES,
+) -> str:
     """Writes `size` numbers that come in pieces of any length; the sha256 of their bytes."""
-    array = ts.open(_spec(folder, dtype, size), create=True, delete_existing=True).result()
+    width = np.dtype(dtype).itemsize
+    shard = max(1, min(size, shard_bytes // width))
+    spec = _spec(folder, dtype, size, shard)
+    array = ts.open(spec, create=True, delete_existing=True).result()
     digest, begin = hashlib.sha256(), 0
     # Whole shards, so that no file is ever read back to be written again.
-    for block in rechunk(pieces, SHARD_BYTES // np.dtype(dtype).itemsize):
+    for block in rechunk(pieces, shard):
         block = np.ascontiguousarray(block, np.dtype(dtype).newbyteorder("<"))
         digest.update(block)
         array[begin : begin + len(block)].write(block).result()
@@ -30,25 +49,50 @@ def write_array(folder: str, dtype: str, size: int, pieces: Iterable[np.ndarray]
     return digest.hexdigest()
 
 
-def open_array(folder: str, context: ts.Context) -> ts.TensorStore:
+def open_array(folder: str) -> ts.TensorStore:
     """An array for reading; ValueError if there is none."""
     spec = {"driver": "zarr3", "kvstore": places.tensorstore_url(folder)}
     try:
-        # A store never changes once it is whole: what is in the cache need not be checked.
-        return ts.open(
-            spec,
-            context=context,
-            read=True,
-            recheck_cached_data="open",
-            recheck_cached_metadata="open",
-        ).result()
+        return ts.open(spec, read=True).result()
     except (ValueError, KeyError) as error:
         raise ValueError(f"{folder} is not a readable array ({error}).") from error
 
 
+def open_numbers(folder: str) -> Numbers:
+    """An array of whole numbers for fast spans: see `request`."""
+    array = open_array(folder)
+    dtype, (shard,) = array.dtype.numpy_dtype, array.chunk_layout.read_chunk.shape
+    return Numbers(files=array.kvstore, dtype=dtype, size=array.size, shard=shard)
+
+
+def request(numbers: Numbers, begin: int, length: int) -> list[ts.Future]:
+    """Begins to read a span, that may cross files; `collect` waits for it.
+
+    Byte ranges instead of slices of the array: three to nine times as many spans a second
+    (2048 and 256 tokens at random from a warm disk), no cache, and one request each on gs://.
+    """
+    width, requests, end = numbers.dtype.itemsize, [], min(begin + length, numbers.size)
+    while begin < end:
+        file, first = divmod(begin, numbers.shard)
+        last = min(first + end - begin, numbers.shard)
+        span = slice(first * width, last * width)
+        requests.append(numbers.files.read(f"c/{file}", byte_range=span))
+        begin += last - first
+    return requests
+
+
+def collect(numbers: Numbers, requests: list[ts.Future]) -> np.ndarray:
+    """The numbers of a span, fewer than asked for only past the array's end."""
+    results = [request.result() for request in requests]
+    if any(result.state != "value" for result in results):
+        raise ValueError(f"a file of {numbers.files.url} is missing; prepare the store again.")
+    content = b"".join(result.value for result in results)
+    return np.frombuffer(content, numbers.dtype.newbyteorder("<"))
+
+
 def hash_array(array: ts.TensorStore) -> str:
     """The sha256 of an array's bytes, read a shard at a time."""
-    digest, step = hashlib.sha256(), SHARD_BYTES // array.dtype.numpy_dtype.itemsize
+    digest, step = hashlib.sha256(), array.chunk_layout.write_chunk.shape[0]
     for begin in range(0, array.size, step):
         digest.update(array[begin : min(begin + step, array.size)].read().result())
     return digest.hexdigest()
@@ -77,22 +121,28 @@ def rechunk(pieces: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         yield np.concatenate(held)
 
 
-def _spec(folder: str, dtype: str, size: int) -> dict[str, Any]:
-    width = np.dtype(dtype).itemsize
-    little = {"name": "bytes", "configuration": {"endian": "little"}} if width > 1 else "bytes"
-    # Text compresses well, tokens do not; the check sum costs a tenth of a read's time and
-    # turns silent damage into an error.
-    chunk = [little, {"name": "zstd", "configuration": {"level": 3}}] if width == 1 else [little]
-    sharding = {
-        "chunk_shape": [_CHUNK_BYTES // width],
-        "codecs": [*chunk, "crc32c"],
-        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, "crc32c"],
+def _spec(folder: str, dtype: str, size: int, shard: int) -> dict[str, Any]:
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    # Text (uint8) compresses well and is rarely read; numbers do neither.
+    text = {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": [min(shard, _TEXT_BYTES)],
+            "codecs": ["bytes", {"name": "zstd", "configuration": {"level": 3}}],
+            "index_codecs": [little, "crc32c"],
+        },
     }
-    grid = {"chunk_shape": [SHARD_BYTES // width]}
+    if dtype == "uint8" and shard > _TEXT_BYTES:
+        shard -= shard % -_TEXT_BYTES  # a multiple of the chunks in it
     metadata = {
         "shape": [size],
         "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": grid},
-        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [shard]}},
+        "codecs": [text if dtype == "uint8" else little],
     }
-    return {"driver": "zarr3", "kvstore": places.tensorstore_url(folder), "metadata": metadata}
+    return {
+        "driver": "zarr3",
+        "kvstore": places.tensorstore_url(folder),
+        "metadata": metadata,
+        "store_data_equal_to_fill_value": True,
+    }

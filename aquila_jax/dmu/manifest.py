@@ -6,7 +6,7 @@ from typing import Literal
 
 from aquila_jax.dmu import places
 
-VERSION = 1
+VERSION = 2
 NAME = "manifest.json"
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")

@@ -1,16 +1,22 @@
 """What is written is read back, in any pieces, and damage is never read as data."""
 
 import hashlib
-import pathlib
 
 import numpy as np
 import pytest
-import tensorstore as ts
 
-from aquila_jax.dmu.arrays import SHARD_BYTES, hash_array, open_array, raw_pieces, rechunk
-from aquila_jax.dmu.arrays import write_array as write
+from aquila_jax.dmu.arrays import (
+    collect,
+    hash_array,
+    open_array,
+    open_numbers,
+    raw_pieces,
+    rechunk,
+    request,
+    write_array,
+)
 
-CONTEXT = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+SHARD = 1 << 17
 
 
 def test_blocks_are_the_same_numbers_in_equal_lengths():
@@ -24,47 +30,66 @@ def test_blocks_are_the_same_numbers_in_equal_lengths():
     assert list(rechunk([], 3)) == []
 
 
-@pytest.mark.parametrize(
-    "dtype, size",
-    [("uint8", 70_000), ("uint16", SHARD_BYTES // 2 + 999), ("uint32", 9), ("int64", 50_000)],
-)
-def test_an_array_comes_back_also_from_several_shards(tmp_path, dtype, size):
-    numbers = np.arange(size).astype(dtype)
-    digest = write(str(tmp_path / "a"), dtype, size, np.array_split(numbers, 7))
+SIZES = {"one file": 70_000, "many": 3 * SHARD + 5, "exactly": 2 * SHARD, "few": 3}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int64"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_an_array_comes_back_from_as_many_files_as_it_needs(tmp_path, dtype, size):
+    numbers = np.random.default_rng(0).integers(0, 200, size).astype(dtype)
+    shard_bytes = SHARD * numbers.itemsize
+    folder = str(tmp_path / "a")
+    pieces = np.array_split(numbers, 7)
+    digest = write_array(folder, dtype, size, pieces, shard_bytes=shard_bytes)
     assert digest == hashlib.sha256(numbers.tobytes()).hexdigest()
-    array = open_array(str(tmp_path / "a"), CONTEXT)
+    array = open_array(folder)
     np.testing.assert_array_equal(array.read().result(), numbers)
     assert hash_array(array) == digest
-    shards = -(-numbers.nbytes // SHARD_BYTES)
-    assert len(list((tmp_path / "a" / "c").iterdir())) == shards
+    assert len(list((tmp_path / "a" / "c").iterdir())) == -(-size // SHARD)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "int64"])
+def test_spans_are_slices_also_across_files_and_past_the_end(tmp_path, dtype):
+    numbers = np.random.default_rng(0).integers(0, 60_000, 1000).astype(dtype)
+    folder, width = str(tmp_path / "a"), np.dtype(dtype).itemsize
+    write_array(folder, dtype, 1000, [numbers], shard_bytes=96 * width)
+    opened = open_numbers(folder)
+    assert (opened.size, opened.dtype) == (1000, dtype)
+    for begin in range(0, 1001, 7):
+        for length in (0, 1, 96, 300, 2000):
+            span = collect(opened, request(opened, begin, length))
+            np.testing.assert_array_equal(span, numbers[begin : begin + length])
 
 
 def test_writing_again_gives_the_same_files_and_forgets_what_was_there(tmp_path):
-    numbers = np.arange(100_000, dtype=np.uint16)
+    numbers, text = np.arange(100_000, dtype=np.uint16), np.arange(300_000).astype(np.uint8)
 
-    def files():
-        return {p.name: p.read_bytes() for p in pathlib.Path(tmp_path).rglob("*") if p.is_file()}
+    def write(count, pieces):
+        write_array(str(tmp_path / "a"), "uint16", count, pieces)
+        write_array(str(tmp_path / "b"), "uint8", len(text), np.array_split(text, pieces[0][0] + 1))
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        return {str(path): path.read_bytes() for path in files}
 
-    write(str(tmp_path / "a"), "uint16", 100_000, [numbers])
-    first = files()
-    write(str(tmp_path / "a"), "uint16", 200_000, [np.ones(200_000, np.uint16)])
-    write(str(tmp_path / "a"), "uint16", 100_000, np.array_split(numbers, 3))
-    assert files() == first
+    first = write(100_000, [numbers])
+    assert write(200_000, [np.ones(200_000, np.uint16)]) != first
+    assert write(100_000, np.array_split(numbers, 3)) == first
 
 
-def test_a_flipped_bit_is_an_error_not_a_number(tmp_path):
-    write(str(tmp_path / "a"), "uint16", 50_000, [np.arange(50_000, dtype=np.uint16)])
-    (shard,) = (tmp_path / "a" / "c").iterdir()
-    content = bytearray(shard.read_bytes())
-    content[1000] ^= 1
-    shard.write_bytes(content)
-    with pytest.raises(ValueError, match="Digest mismatch"):
-        open_array(str(tmp_path / "a"), CONTEXT).read().result()
+def test_a_file_that_is_cut_off_or_gone_is_an_error_not_a_number(tmp_path):
+    write_array(str(tmp_path / "a"), "uint16", 50_000, [np.arange(50_000, dtype=np.uint16)])
+    (file,) = (tmp_path / "a" / "c").iterdir()
+    file.write_bytes(file.read_bytes()[:-10])
+    opened = open_numbers(str(tmp_path / "a"))
+    with pytest.raises(ValueError, match="OUT_OF_RANGE"):
+        collect(opened, request(opened, 49_000, 1000))
+    file.unlink()
+    with pytest.raises(ValueError, match="a file of .* is missing"):
+        collect(opened, request(opened, 0, 10))
 
 
 def test_no_array_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="nothing is not a readable array"):
-        open_array(str(tmp_path / "nothing"), CONTEXT)
+        open_array(str(tmp_path / "nothing"))
 
 
 def test_raw_files_are_read_in_pieces(tmp_path):

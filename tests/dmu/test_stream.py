@@ -147,10 +147,9 @@ def test_a_domain_with_less_than_one_sequence_is_refused_unless_its_weight_is_ze
     ledgers.start(0, sizes, {"a": 1, "tiny": 0})
 
 
-@pytest.mark.parametrize("cache_bytes", [1 << 28, 1 << 10])
-def test_a_store_on_disk_gives_what_one_in_memory_gives(stream, store, cache_bytes, tmp_path):
+def test_a_store_on_disk_gives_what_one_in_memory_gives(stream, store, tmp_path):
     write_store(store, str(tmp_path))
-    on_disk = Stream(open_store(str(tmp_path), cache_bytes), stream.length, stream.packing)
+    on_disk = Stream(open_store(str(tmp_path)), stream.length, stream.packing)
     book = open_ledger(stream)
     assert on_disk.sizes == stream.sizes
     for batch, expected in (
