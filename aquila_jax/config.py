@@ -74,7 +74,7 @@ class Config:
 
 def to_config_dict(value: Any) -> ConfigDict:
     """A dataclass as a ConfigDict that a file in `configs/` starts from."""
-    return ConfigDict(_plain(value))
+    return ConfigDict(_overridable(_plain(value)))
 
 
 def from_config_dict(config: ConfigDict) -> Config:
@@ -143,6 +143,15 @@ def _fill(value: Any, workdir: str) -> Any:
     if isinstance(value, list):
         return [_fill(item, workdir) for item in value]
     return value.replace("{workdir}", workdir) if isinstance(value, str) else value
+
+
+def _overridable(value: Any) -> Any:
+    """Lists of plain values as tuples, the kind of sequence that the command line can override."""
+    if isinstance(value, dict):
+        return {key: _overridable(item) for key, item in value.items()}
+    if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+        return tuple(value)
+    return value
 
 
 def _plain(value: Any) -> Any:

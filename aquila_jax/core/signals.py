@@ -139,6 +139,7 @@ class Decision:
     request: Request | None = None
     rule: str = ""
     evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
+    predict: dict[str, Any] | None = None  # what it should bring, and when that is judged
     author: str = "mentor"
 
 
