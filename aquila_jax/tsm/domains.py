@@ -140,7 +140,10 @@ def observe(
 def _observe_jumps(settings, state, residual, *, step, names, seen):
     """A domain that leaves its own past while the whole does not: a CUSUM for each domain."""
     judged_M = residual.known_M & (state.count_M >= settings.judged)
-    own_M = residual.log_ratio_M - max(state.gap, 0.0)
+    # The lower median: of two domains the calmer one stands for the whole.
+    known = np.sort(residual.log_ratio_M[residual.known_M])
+    whole = max(float(known[(len(known) - 1) // 2]), 0.0) if len(known) else 0.0
+    own_M = residual.log_ratio_M - whole
     noise_M = 1.2533 * state.noise_M / np.sqrt(np.maximum(seen[1], 1.0))
     z_M = np.minimum(own_M / np.maximum(noise_M, settings.jump_floor), settings.clip)
     jump_M = np.maximum(state.jump_M + judged_M * (z_M - settings.jump_allowance), 0.0)

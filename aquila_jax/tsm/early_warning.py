@@ -127,11 +127,11 @@ def observe_attention(
     values_KN = np.concatenate((state.attention_KN[-15:], np.log(logit_max_N)[None]))
     steps_K = np.append(state.attention_step_K[-15:], step)
     state = state._replace(attention_KN=values_KN, attention_step_K=steps_K)
-    # Both over all samples and lately: logits that rise and then level off are healthy.
     slope_N, error_N = growth(steps_K, values_KN)
-    late_N, late_error_N = growth(steps_K[-8:], values_KN[-8:])
-    sure_N = (slope_N > 4 * error_N) & (late_N > 3 * late_error_N)
-    slope_N = np.minimum(slope_N, late_N)
+    sure_N = slope_N > 4 * error_N
+    # Logits that rise and then level off are healthy: the slower of all and of late counts.
+    slope_N = np.minimum(slope_N, growth(steps_K[-8:], values_KN[-8:])[0])
+    sure_N &= slope_N > 0
     ahead_N = np.full(len(slope_N), np.inf)
     left_N = math.log(settings.attention_limit) - values_KN[-1]
     np.divide(left_N, slope_N, out=ahead_N, where=sure_N)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from aquila_jax.core.signals import Signals
+from aquila_jax.tsm import history
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.detect import Reading
 
@@ -83,3 +84,16 @@ def run(seed: int, steps: int, *, layers: int = 4, change=lambda step, fields: f
                 weights=weights,
             ),
         )
+
+
+def filled(loss_of, *, steps=1000, noise=0.0, tokens=1000, seed=0):
+    """A history of `loss_of(n)` -> losses `[M]`, with equal tokens for each domain."""
+    rng = np.random.default_rng(seed)
+    count = len(loss_of(1.0))
+    state = history.start(count)
+    for step in range(1, steps + 1):
+        n = step * tokens * count
+        losses = np.asarray(loss_of(n)) * np.exp(noise * rng.standard_normal(count))
+        sums_M = np.stack((losses * tokens, np.full(count, tokens)))
+        state = history.add(state, step=step, tokens=n, learning_rate=1.0, batch=8, sums_M=sums_M)
+    return state

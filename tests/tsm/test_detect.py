@@ -152,6 +152,18 @@ def test_repeated_spikes_and_unsteady_steps_are_told():
     assert repeated[0].step == 441 and repeated[0].evidence["first"] == 401
 
 
+def test_skipped_steps_and_the_other_half_of_a_spike_teach_nothing():
+    loss, norms = synthetic.clean(4, 400)
+    _, state = watch(zip(loss, norms, strict=True))
+    for reading in (
+        Reading(401, 1.02 * loss[-1], norms[-1], True),
+        Reading(402, 1.02 * loss[-1], 50 * norms[-1], False),
+    ):
+        after, verdict = detect.observe(SETTINGS, state, reading)
+        assert not verdict.usable
+        assert after.loss.values is state.loss.values and after.loss.trend == state.loss.trend
+
+
 def test_an_easy_batch_is_told_and_not_learned():
     loss, norms = synthetic.clean(9, 1600)
     loss[1400] = 0.01

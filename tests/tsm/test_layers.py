@@ -58,6 +58,16 @@ def test_the_odd_layer_is_named_once(change, kind, what):
     assert raised[0].step <= 500 + SETTINGS.every * (SETTINGS.dead_checks + 1)
 
 
+def test_updates_that_always_vary_are_no_jump():
+    rng = np.random.default_rng(1)
+
+    def change(step, values):
+        spread = np.exp(0.7 * rng.standard_normal(len(values["update_rms_N"])))
+        return values | {"update_rms_N": values["update_rms_N"] * spread}
+
+    assert run(change) == []
+
+
 def test_a_change_of_the_whole_model_is_no_layers_fault():
     def change(step, values):
         if step > 500:

@@ -149,10 +149,11 @@ def test_planted_faults_are_told_in_time(fault, kind, by):
 
 
 def test_spikes_name_the_domain_to_blame():
-    assessments, _ = watch(synthetic.run(3, 560, change=fault_spike))
+    assessments, state = watch(synthetic.run(3, 560, change=fault_spike))
     spikes = [a for x in assessments for a in x.alarms if a.kind == "spike"]
     assert [alarm.step for alarm in spikes] == [401, 505]
     assert all("zh_web" in alarm.cause for alarm in spikes)
+    assert state.history.counts_KM.sum() == (560 - 2) * synthetic.TOKENS  # they are not history
 
 
 def test_a_changed_mixture_moves_the_limit_at_once():

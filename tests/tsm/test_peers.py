@@ -21,7 +21,7 @@ def published(losses, norms):
 def test_equals_the_published_rule_at_every_step():
     rng = np.random.default_rng(0)
     losses, norms = rng.normal(3, 0.1, 500), rng.gamma(20, 0.02, 500)
-    losses[[20, 90, 300]] = [9, 8, 0.5]  # also downwards
+    losses[[20, 45, 90, 300]] = [9, 9, 8, 0.5]  # also downwards
     norms[[200, 210]] = 9
     losses[400] = np.nan
     state, flagged = peers.start(), 0

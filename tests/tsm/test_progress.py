@@ -1,20 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
-from aquila_jax.tsm import history, progress
-
-
-def filled(loss_of, *, steps=1000, noise=0.0, tokens=1000, seed=0):
-    """A history of `loss_of(n)` -> losses `[M]`, with equal tokens for each domain."""
-    rng = np.random.default_rng(seed)
-    count = len(loss_of(1.0))
-    state = history.start(count)
-    for step in range(1, steps + 1):
-        n = step * tokens * count
-        losses = np.asarray(loss_of(n)) * np.exp(noise * rng.standard_normal(count))
-        sums_M = np.stack((losses * tokens, np.full(count, tokens)))
-        state = history.add(state, step=step, tokens=n, learning_rate=1.0, batch=8, sums_M=sums_M)
-    return state
+from aquila_jax.tsm import progress
+from tests.tsm.synthetic import filled
 
 
 def test_line_finds_the_slope_it_was_given():
@@ -60,26 +50,6 @@ def test_a_domain_with_too_little_data_stays_unknown():
     assert progress.overall(state, seen)[0] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_history_merges_but_loses_no_token():
-    short, long = (
-        filled(lambda n: [5 - 0.2 * np.log(n)], steps=400),
-        filled(lambda n: [5 - 0.2 * np.log(n)], steps=6000),
-    )
-    assert short.block == 4 and len(short.step_K) == 100
-    assert long.block == 32 and len(long.step_K) < history.BLOCKS
-    for state in (short, long):
-        total = state.counts_KM.sum() + state.open_M[1].sum()
-        assert total == state.step_K[-1] * 1000 + state.open_M[1].sum()
-        assert np.all(np.diff(state.step_K) == state.block)
-        np.testing.assert_allclose(state.learning_rate_K, 1.0)
-
-
-def test_groups_add_their_members():
-    state = filled(lambda n: [3.0, 5.0, 4.0])
-    seen = history.group(state, ("en", "zh"), ("en", "zh", "en"))
-    np.testing.assert_allclose(history.losses(seen), np.tile([3.5, 5.0], (len(seen.step_K), 1)))
-
-
 def test_plateau_is_a_matter_of_what_ten_per_cent_more_would_bring():
     rule = progress.PlateauSettings()
     learning, gain, threshold = progress.plateau(rule, loss=2.0, slope=-0.2, error=0.001)
@@ -96,6 +66,17 @@ def test_imbalance_names_the_language_that_stopped_and_no_other():
     gap, p = progress.imbalance(*progress.off_trend(filled(stopped, noise=0.01)))
     assert p[1] < 0.01 and gap[1] > 0.01
     assert p[0] > 0.01 and p[2] > 0.01
+
+
+def test_imbalance_is_a_matter_of_differences():
+    gap, p = progress.imbalance(np.array([0.05, 0.05, 0.05]), np.full(3, 0.001))
+    np.testing.assert_allclose(gap, 0.0, atol=1e-12)
+    assert p.min() > 0.4
+    _, p = progress.imbalance(np.array([0.05, 0.0, 0.0]), np.full(3, 0.01))
+    pooled = 0.01 * np.sqrt(1.5)
+    assert p[0] == pytest.approx(3 * 0.5 * math.erfc(0.05 / pooled / math.sqrt(2)))
+    _, p = progress.imbalance(np.array([0.05, np.nan]), np.array([0.001, np.nan]))
+    assert p.tolist() == [1.0, 1.0]
 
 
 def test_imbalance_is_silent_on_healthy_languages():

@@ -1,0 +1,95 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aquila_jax.tsm import progress, survey
+from aquila_jax.tsm.context import Context
+from tests.tsm.synthetic import filled
+
+NAMES = ("en_web", "zh_web")
+SETTINGS = survey.SurveySettings()
+
+
+def context(step, weights=None):
+    return Context(step=step, tokens=step * 2000.0, batch=8, micro_batches=1, weights=weights)
+
+
+def look(loss_of, *, looks=(1000,), settings=SETTINGS, weights=None, noise=0.01):
+    """Alarms of several looks at one run, as kinds."""
+    state, raised = survey.start(), []
+    for step in looks:
+        seen = filled(loss_of, steps=step, noise=noise)
+        state, alarms = survey.look(
+            settings,
+            state,
+            seen,
+            context=context(step, weights),
+            names=NAMES,
+            languages=("en", "zh"),
+        )
+        raised += [(step, alarm.kind) for alarm in alarms]
+    return raised, state
+
+
+def falling(n):
+    return [2 + 60 * n**-0.3, 2.2 + 60 * n**-0.3]
+
+
+def test_a_learning_run_is_quiet_and_its_speed_known():
+    raised, state = look(falling, looks=(300, 600, 1000), noise=0.002)
+    assert raised == []
+    n = 2000 * 1000 * np.sqrt(2 / 3)
+    expected = -0.3 * 60 * n**-0.3  # dL / d ln n at the middle of the last third
+    assert state.slope == pytest.approx(expected, rel=0.05)
+    assert 0 < state.slope_error < 0.1 * abs(expected)
+
+
+def test_a_plateau_needs_confirmation():
+    looks = (600, 610, 640, 680, 720)  # the second comes too soon to count
+    raised, _ = look(lambda n: [3.0, 3.1] if n > 2e5 else falling(n), looks=looks, noise=0.0005)
+    plateaus = [step for step, kind in raised if kind == "plateau"]
+    assert plateaus == [680, 720]
+
+
+def test_a_run_that_cannot_learn_is_told_and_a_slow_one_is_not():
+    def hopeless(n):
+        return [10.4, 10.4]
+
+    assert (400, "stalled") in look(hopeless, looks=(200, 400))[0]
+    assert not any(step < 300 for step, _ in look(hopeless, looks=(200,))[0])
+    slow, _ = look(lambda n: [2.5 - 0.01 * np.log(n)] * 2, looks=(200, 400), noise=0.001)
+    assert "stalled" not in [kind for _, kind in slow]
+
+
+def test_a_language_that_stops_is_told():
+    def stopped(n):
+        return [2 + 60 * n**-0.3, 2.2 + 60 * min(n, 1.25e6) ** -0.3]
+
+    raised, _ = look(stopped, noise=0.003)
+    assert [kind for _, kind in raised] == ["imbalance"]
+    alone = dataclasses.replace(SETTINGS, imbalance_level=0.0)
+    assert look(stopped, settings=alone, noise=0.003)[0] == []
+
+
+@pytest.mark.parametrize("asked,told", [(0.5, 0), (0.4, 0), (0.1, 1), (0.0, 1)])
+def test_the_mixture_is_held_against_the_ledger(asked, told):
+    weights = {"en_web": asked, "zh_web": 1 - asked}
+    raised, _ = look(falling, weights=weights)
+    assert [kind for _, kind in raised] == ["mixture"] * told
+
+
+def test_the_first_weights_have_no_distance_and_a_new_shape_starts_anew():
+    state, first = survey.follow_weights(survey.start(), np.full((9, 4), 0.02), 1e9)
+    state, second = survey.follow_weights(state, np.full((9, 4), 0.03), 3e9)
+    state, third = survey.follow_weights(state, np.full((9, 8), 0.03), 4e9)
+    assert first is None and third is None
+    assert second["gate"] == pytest.approx(0.005)
+
+
+def test_too_little_history_says_nothing():
+    seen = filled(falling, steps=4 * (progress.MINIMUM_BLOCKS - 1))
+    state, alarms = survey.look(
+        SETTINGS, survey.start(), seen, context=context(44), names=NAMES, languages=("en", "zh")
+    )
+    assert alarms == () and np.isnan(state.slope)
