@@ -7,7 +7,6 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import zstandard
 
 from aquila_jax.dmu.sources import Document, Flaw, Source, expand, read
 
@@ -17,6 +16,10 @@ TEXTS = ["plain", "全角，标点！　空格", "line\n\tend \n", "▁ [CLS] \u
 def lines(texts=TEXTS) -> bytes:
     records = [{"text": t, "id": f"d{i}", "source": "s"} for i, t in enumerate(texts)]
     return "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.Codec("zstd").compress(content, asbytes=True)
 
 
 def write_parquet(path):
@@ -34,7 +37,7 @@ WRITERS = {
     "two.jsonl.gz": lambda p: p.write_bytes(
         gzip.compress(lines()[:40]) + gzip.compress(lines()[40:])
     ),
-    "a.jsonl.zst": lambda p: p.write_bytes(zstandard.compress(lines())),
+    "a.jsonl.zst": lambda p: p.write_bytes(zstd(lines())),
     "a.parquet": write_parquet,
     "bom.jsonl": lambda p: p.write_bytes(b"\xef\xbb\xbf" + lines()),
     "crlf.jsonl": lambda p: p.write_bytes(lines().replace(b"\n", b"\r\n")),
@@ -83,7 +86,7 @@ def test_flaws_are_yielded_in_place_and_reading_goes_on(tmp_path):
 
 @pytest.mark.parametrize("suffix, cut", [("gz", 0.5), ("gz", -4), ("zst", 0.5), ("zst", -1)])
 def test_a_file_that_is_cut_off_is_never_taken_for_whole(tmp_path, suffix, cut):
-    whole = {"gz": gzip.compress, "zst": zstandard.compress}[suffix](lines(TEXTS * 1000))
+    whole = {"gz": gzip.compress, "zst": zstd}[suffix](lines(TEXTS * 1000))
     file = tmp_path / f"a.jsonl.{suffix}"
     file.write_bytes(whole[: cut if isinstance(cut, int) else int(len(whole) * cut)])
     with pytest.raises(ValueError, match=rf"a.jsonl.{suffix} cannot be read to its end .*cut off"):
