@@ -41,8 +41,14 @@ class Lines:
         """Writes one line; it is with the operating system when this returns."""
         self.count += 1
         if self.path is not None:
-            with self.path.open("ab") as file:
-                file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+            try:
+                with self.path.open("ab") as file:
+                    file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+            except OSError as error:
+                raise ValueError(
+                    f"{self.path} cannot be written ({error.strerror}); checkpoints made so far "
+                    "are whole: make room and run the same command again."
+                ) from error
 
     def sync(self) -> None:
         """Returns when the disk has it."""

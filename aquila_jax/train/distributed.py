@@ -12,6 +12,10 @@ def start() -> None:
     pod the coordinator's address is enough. The port is named because JAX's own default,
     8482 since 0.8.1, is closed in the firewall rule of multislice (jax issue 35905).
     """
+    if "host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        # Emulated devices share one pool of threads, by default one for each device: two
+        # collectives at a time can each hold some and wait for the rest for ever.
+        os.environ.setdefault("NPROC", "64")
     coordinator = os.environ.get("AQUILA_COORDINATOR")
     if coordinator is None:
         return

@@ -7,13 +7,17 @@ from jax.experimental import multihost_utils
 
 
 class StopSignal:
-    """While entered, SIGTERM and the first SIGINT only set a flag."""
+    """While entered, SIGTERM and the first SIGINT only set a flag.
+
+    Of several processes, JAX's own handler passes a SIGTERM on to all.
+    """
 
     def __init__(self):
         self.received = False
 
     def __enter__(self) -> "StopSignal":
-        kinds = (signal.SIGTERM, signal.SIGINT)
+        alone = jax.process_count() == 1
+        kinds = (signal.SIGTERM, signal.SIGINT) if alone else (signal.SIGINT,)
         self.before = {kind: signal.signal(kind, self._receive) for kind in kinds}
         return self
 
