@@ -18,16 +18,17 @@ BROKEN = re.compile(
 MISREAD = re.compile("鈥|銆|锟斤拷|ï¿½|ï»¿|烫烫烫|屯屯屯")
 # Without a lead byte of UTF-8 as some single-byte encoding shows it, ftfy (1 MB/s) is not asked.
 SUSPECT = re.compile("[\xc0-\xff\u0370-\u04ff\u2500-\u259f\u0402\u201a\u0192]")
+ODD = re.compile(r".{0,2}[^\x00-\x7f]+.{0,2}")
 QUESTIONS = re.compile(r"\?{3,}")
-STRAY = re.compile(r"(?<=[\u4e00-\u9fff])[a-z;,.'\[\]/]{1,3}(?=[\u4e00-\u9fff])")
+STRAY = re.compile(r"(?<=[\u4e00-\u9fff])[a-z]{1,3}(?=[\u4e00-\u9fff])")
 LATIN_WINDOW, HAN_WINDOW = 80, 50
 FEW = 3  # less of anything may be chance
 ENOUGH = 30  # characters to judge by
 PAIRS_ENOUGH = 100
-SHORT_SHARE = 0.5  # a text of less than four windows must be worse
+SHORT_SHARE = 0.3  # a text of less than four windows must be worse
 WORDS_ENOUGH = 40
 RARE_NATS = 12.0
-LETTERS_PER_HAN = 3  # a Han character weighs as much text as three letters
+LETTERS_PER_HAN = 2  # a Han character weighs as much text as two letters
 
 
 def broken_characters(text: str, limits: Garbled) -> Verdict:
@@ -40,7 +41,7 @@ def broken_characters(text: str, limits: Garbled) -> Verdict:
 
 def mojibake(text: str, limits: Garbled) -> Verdict:
     """UTF-8 read as a single-byte encoding (ftfy's measure), or as GBK."""
-    found = badness.badness(text) if SUSPECT.search(text) else 0
+    found = badness.badness(" ".join(ODD.findall(text))) if SUSPECT.search(text) else 0
     found += 0 if text.isascii() else len(MISREAD.findall(text))
     if found >= FEW and 1000 * found / len(text) > limits.mojibake:
         return "garbled_mojibake", f"{found} misread sequences"

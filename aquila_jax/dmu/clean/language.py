@@ -5,7 +5,7 @@ import re
 import pycld2
 
 UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-SHORTEST = 20  # characters; of fewer any answer is a guess
+SHORTEST = 50  # characters; of fewer any answer is a guess
 LONGEST = 20_000  # characters; more does not change the answer
 CODES = {"zh-Hant": "zh", "zh": "zh"}
 

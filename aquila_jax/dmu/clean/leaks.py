@@ -93,9 +93,11 @@ def build(items: Iterable[tuple[str, tuple[str, ...]]], limits: Leaks) -> Index:
     rows: dict[int, list[tuple[np.ndarray, int]]] = {}
     names, lengths = [], []
     for item, hashes, enough in found:
+        if not enough:
+            continue
         length = min(limits.ngram, len(hashes))
         grams = tokens.ngrams(hashes, length)
-        if not enough or (length < limits.ngram and int(grams[0]) in common):
+        if length < limits.ngram and int(grams[0]) in common:
             continue
         rows.setdefault(length, []).append((grams, len(names)))
         names.append(item)
@@ -127,11 +129,13 @@ def _common(texts: list[tuple[str, np.ndarray]], limits: Leaks) -> set[int]:
     common: set[int] = set()
     for length in {len(hashes) for _, hashes in texts if 0 < len(hashes) < limits.ngram}:
         whole = [tokens.ngrams(hashes, length) for _, hashes in texts if len(hashes) == length]
-        grams = tokens.ngrams(joined, length)
-        places = np.flatnonzero(np.isin(grams, np.concatenate(whole)))
+        grams, wanted = tokens.ngrams(joined, length), np.concatenate(whole)
+        known = _prefixes(wanted)
+        places = np.flatnonzero(known[_prefix(grams, known)])
+        places = places[np.isin(grams[places], wanted)]
         pairs = np.unique(np.stack([grams[places], owners[places].astype(np.uint64)]), axis=1)
-        known, count = np.unique(pairs[0], return_counts=True)
-        common.update(known[count > 1].tolist())
+        shared, count = np.unique(pairs[0], return_counts=True)
+        common.update(shared[count > 1].tolist())
     return common
 
 
@@ -140,9 +144,14 @@ def _table(length: int, rows: list[tuple[np.ndarray, int]]) -> Table:
     probes = np.concatenate([np.full(len(grams), probe) for grams, probe in rows])
     offsets = np.concatenate([np.arange(len(grams)) for grams, _ in rows])
     order = np.argsort(grams, kind="stable")
+    return Table(length, grams[order], probes[order], offsets[order], _prefixes(grams))
+
+
+def _prefixes(grams: np.ndarray) -> np.ndarray:
+    """bool [2^k] the first k bits of these hashes, k such that one in 16 is set at most."""
     known = np.zeros(1 << (len(grams).bit_length() + 4), bool)
     known[_prefix(grams, known)] = True
-    return Table(length, grams[order], probes[order], offsets[order], known)
+    return known
 
 
 def _prefix(grams: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -153,8 +162,10 @@ def find(index: Index, text: str, limits: Leaks) -> list[Hit]:
     """The items that the text holds, each once, in the order of the items."""
     hashes, starts, _ = tokens.tokenise(text)
     hits: dict[str, int] = {}
-    for table in index.tables:
-        for probe, (offsets, place) in _matches(table, tokens.ngrams(hashes, table.length)).items():
+    tables = {table.length: table for table in index.tables}
+    for length, grams in tokens.all_ngrams(hashes, tuple(tables)):
+        table = tables[length]
+        for probe, (offsets, place) in _matches(table, grams).items():
             if _leaked(offsets, table.length, int(index.lengths[probe]), limits):
                 hits.setdefault(index.items[probe], place)
     plain = tokens.normalise(text) if hits else ""

@@ -1,6 +1,6 @@
 """Personal data masked in place: mail and network addresses, telephones, identities, cards."""
 
-import collections
+import dataclasses
 import datetime
 import ipaddress
 import re
@@ -14,6 +14,8 @@ LIBRARY = PIIFormatter()
 EMAIL = re.compile(LIBRARY.emails_replacer.regex.pattern, re.ASCII)
 IPV4 = re.compile(rf"(?<![\d.]){LIBRARY.ip_replacer.regex.pattern}(?![\d.]*\d)")
 IPV6 = re.compile(r"(?<![\w:.])(?=(?:[0-9A-Fa-f]*:){3})[0-9A-Fa-f:]{6,39}(?![\w:])")
+DOTS = re.compile(r"\d\.\d{1,3}\.\d")
+COLONS = re.compile(r"[0-9A-Fa-f]:[0-9A-Fa-f:]")
 IDENTITY = re.compile(r"(?<![0-9A-Za-z])\d{17}[\dXx](?![0-9A-Za-z])")
 CARD = re.compile(r"(?<![\d.-])(?:\d[ -]?){12,18}\d(?![\d.]*\d)")
 PHONE = re.compile(
@@ -60,35 +62,43 @@ def _always(_: str) -> bool:
     return True
 
 
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """What one form of personal data looks like; nothing is searched where `hint` is not found."""
+
+    kind: str
+    hint: re.Pattern
+    form: re.Pattern
+    valid: Callable[[str], bool]
+    replacement: str
+
+
 # In this order: the digits of an identity or a card would also make a telephone number.
-KINDS: dict[str, tuple[tuple[re.Pattern, Callable[[str], bool], str], ...]] = {
-    "email": ((EMAIL, _always, "email@example.com"),),
-    "identity": ((IDENTITY, is_identity, "000000000000000000"),),
-    "card": ((CARD, is_card, "0000 0000 0000 0000"),),
-    "phone": ((PHONE, _always, "000-0000-0000"),),
-    "address": ((IPV4, is_public, "192.0.2.1"), (IPV6, is_public, "2001:db8::1")),
-}
+PATTERNS = (
+    Pattern("email", re.compile("@"), EMAIL, _always, "email@example.com"),
+    Pattern("identity", re.compile(r"\d{17}"), IDENTITY, is_identity, "000000000000000000"),
+    Pattern("card", re.compile(r"\d[ -]?\d{3}"), CARD, is_card, "0000 0000 0000 0000"),
+    Pattern("phone", re.compile(r"\d"), PHONE, _always, "000-0000-0000"),
+    Pattern("address", DOTS, IPV4, is_public, "192.0.2.1"),
+    Pattern("address", COLONS, IPV6, is_public, "2001:db8::1"),
+)
 
 
 def mask(text: str, kinds: tuple[str, ...]) -> tuple[str, dict[str, int]]:
     """The text with each item of these kinds replaced, and how many of each there were."""
-    counts: collections.Counter[str] = collections.Counter()
-    for kind in KINDS:
-        if kind in kinds:
-            for pattern, valid, replacement in KINDS[kind]:
-                if kind == "email" and "@" not in text:
-                    continue
-                text = _replace(text, pattern, (valid, replacement), (kind, counts))
-    return text, dict(counts)
+    counts: dict[str, int] = {}
+    for pattern in PATTERNS:
+        if pattern.kind in kinds and pattern.hint.search(text):
+            text, count = _replace(text, pattern)
+            if count:
+                counts[pattern.kind] = counts.get(pattern.kind, 0) + count
+    return text, counts
 
 
-def _replace(text: str, pattern: re.Pattern, how: tuple, tally: tuple) -> str:
-    (valid, replacement), (kind, counts) = how, tally
-
-    def one(match: re.Match) -> str:
-        if not valid(match.group()) or match.group() == replacement:
-            return match.group()
-        counts[kind] += 1
-        return replacement
-
-    return pattern.sub(one, text)
+def _replace(text: str, pattern: Pattern) -> tuple[str, int]:
+    parts, end = [], 0
+    for match in pattern.form.finditer(text):
+        if match.group() != pattern.replacement and pattern.valid(match.group()):
+            parts += [text[end : match.start()], pattern.replacement]
+            end = match.end()
+    return "".join([*parts, text[end:]]), len(parts) // 2

@@ -104,8 +104,8 @@ class Leaks:
     evaluations: tuple[str, ...] = ()  # JSON Lines files
     ngram: int = 13
     short_words: int = 5  # an item shorter than `ngram` counts when whole, from this length on
-    short_han: int = 8
-    coverage: float = 0.6  # share of an item's tokens inside matched n-grams
+    short_han: int = 11
+    coverage: float = 0.75  # share of an item's tokens inside matched n-grams
     run: int = 40  # tokens in one run that count whatever the coverage
 
 

@@ -2,10 +2,12 @@
 
 import functools
 import unicodedata
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 SEPARATOR, WORD, SINGLE = 0, 1, 2
+HAN_TOKENS = 0.4  # of all tokens; a text above is taken by characters, as is the custom for Chinese
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying loses nothing
 MIX = np.uint64(0xBF58476D1CE4E5B9)
 HALF = np.uint64(32)
@@ -62,16 +64,29 @@ def tokenise(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def ngrams(hashes: np.ndarray, length: int) -> np.ndarray:
     """uint64 [max(0, N - length + 1)]: one hash for each run of `length` tokens."""
-    count = max(0, len(hashes) - length + 1)
-    total = np.zeros(count, np.uint64)
-    for offset in range(length):
-        total = total * BASE + hashes[offset : offset + count]
-    return _scramble(total)
+    return next(all_ngrams(hashes, (length,)))[1]
+
+
+def all_ngrams(hashes: np.ndarray, lengths: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """(length, its n-grams) for rising lengths; each is made of those one token shorter."""
+    total = np.zeros(len(hashes) + 1, np.uint64)
+    for length in range(1, max(lengths, default=0) + 1):
+        count = max(0, len(hashes) - length + 1)
+        total = total[:count] * BASE + hashes[length - 1 : length - 1 + count]
+        if length in lengths:
+            yield length, _scramble(total)
 
 
 def shingles(text: str, length: int) -> np.ndarray:
-    """Sorted distinct n-gram hashes of a text; a text shorter than one n-gram is one shingle."""
-    hashes = tokenise(text)[0]
+    """Sorted distinct hashes of runs of `length` words, or characters where Han are many.
+
+    A text shorter than one run is one shingle.
+    """
+    hashes, _, single = tokenise(text)
+    if single.sum() > HAN_TOKENS * len(single):
+        codes = np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), np.uint32)
+        codes = codes[_kinds()[np.minimum(codes, 0x2FFFF)] != SEPARATOR]
+        hashes = _scramble(codes.astype(np.uint64) + np.uint64(1))
     return np.unique(ngrams(hashes, min(length, max(1, len(hashes)))))
 
 

@@ -4,7 +4,7 @@ from aquila_jax.dmu.clean import language
 
 TEXTS = {
     "en": "The committee met on Tuesday to discuss what had happened and who should pay for it.",
-    "zh": "委员会在星期二开会，讨论了已经发生的事情以及谁应该为此付款的问题。",
+    "zh": "委员会在星期二开会，讨论了已经发生的事情以及谁应该为此付款的问题。" * 2,
     "fr": "Le comité s'est réuni mardi pour discuter de ce qui s'était passé et de la suite.",
     "ru": "Комитет собрался во вторник, чтобы обсудить случившееся и решить, кто заплатит.",
 }

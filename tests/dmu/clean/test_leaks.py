@@ -37,7 +37,7 @@ def found(text):
     [
         (LONG, "gsm/0"),
         (LONG.upper().replace(". ", "\n"), "gsm/0"),
-        (LONG[: int(len(LONG) * 0.75)], "gsm/0"),
+        (LONG[: int(len(LONG) * 0.85)], "gsm/0"),
         (ZH, "zh/0"),
         (ZH.replace("，", " ").replace("？", "?"), "zh/0"),
         ("Who was Jill complaining about, without describing", "blimp/0"),

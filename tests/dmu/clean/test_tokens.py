@@ -55,3 +55,10 @@ def test_jaccard_against_python_sets():
         )
         a, b = set(left.tolist()), set(right.tolist())
         assert tokens.jaccard(left, right) == pytest.approx(len(a & b) / len(a | b))
+
+
+def test_chinese_is_taken_by_characters_and_english_by_words():
+    chinese = "我们在abcdef集群中使用它来管理容器"
+    assert len(tokens.shingles(chinese, 5)) == len(chinese) - 4
+    english = "we use it to manage containers in 集群"
+    assert len(tokens.shingles(english, 5)) == 9 - 4
