@@ -17,10 +17,12 @@ from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
-from aquila_jax.train import distributed
+from aquila_jax.train import distributed, inbox
 from aquila_jax.train.loop import train
+from aquila_jax.train.replay import replay
 
 FINISHED, FAILED, STOPPED = 0, 1, 75  # 75 is EX_TEMPFAIL: saved, run the same command again
+CALLED = 3  # saved, and a person should look before it is run again
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,7 +57,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     config = load_config(options.config, settings)
     distributed.start()
     outcome = train(config, options.workdir, report=_say)
-    return {"finished": FINISHED, "stopped": STOPPED}[outcome]
+    return {"finished": FINISHED, "stopped": STOPPED, "called": CALLED}[outcome]
 
 
 def _prepare(options: argparse.Namespace, settings: list[str]) -> int:
@@ -75,6 +77,58 @@ def _report(options: argparse.Namespace, settings: list[str]) -> int:
         page = write_page(options.workdir, options.out or options.workdir[0] / "report.html")
         print(f"the report: {page}")
     return FINISHED
+
+
+def _steer(options: argparse.Namespace, settings: list[str]) -> int:
+    _require_nothing(settings)
+    if options.list:
+        print("\n".join(inbox.in_words(options.workdir)))
+        return FINISHED
+    requests = [{"kind": kind} for kind in ("checkpoint", "stop") if getattr(options, kind)]
+    if options.rewind is not None:
+        requests.append({"kind": "rewind", "arguments": {"to_step": options.rewind}})
+    if len(requests) > 1:
+        raise ValueError("--checkpoint, --stop and --rewind are one order each.")
+    order = {
+        "author": options.author,
+        "why": options.why,
+        "control": _pairs(options.set),
+        "weights": _pairs([pair for given in options.weights for pair in given.split(",")]),
+        "exclude": [_span(span) for span in options.exclude],
+        "request": requests[0] if requests else None,
+    }
+    file = inbox.hand_in(options.workdir, order)
+    print(f"handed in as {file}; a running job takes it within {inbox.EVERY} steps")
+    return FINISHED
+
+
+def _replay(options: argparse.Namespace, settings: list[str]) -> int:
+    _require_nothing(settings)
+    told = replay(options.workdir)
+    print(
+        f"{told.steps:,} steps lead to the same {told.lines:,} lines of the journal, "
+        f"{told.decisions:,} decisions among them, bit for bit"
+    )
+    return FINISHED
+
+
+def _pairs(given: list[str]) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, _, value in (pair.partition("=") for pair in given)}
+    except ValueError as error:
+        raise ValueError(f"{given} must read NAME=NUMBER.") from error
+
+
+def _span(given: str) -> list[int]:
+    first, _, last = given.partition(":")
+    if not (first.isdecimal() and last.isdecimal()):
+        raise ValueError(f"--exclude {given} must read FIRST:LAST, in sequences.")
+    return [int(first), int(last)]
+
+
+def _require_nothing(settings: list[str]) -> None:
+    if settings:
+        raise ValueError(f"{settings} is not understood; see --help.")
 
 
 def _say(line: str) -> None:
@@ -100,6 +154,23 @@ def _parser() -> argparse.ArgumentParser:
 
     on_config("prepare", _prepare, "documents to tokenizer and token store")
     on_config("train", _train, "the main job; goes on by itself where the workdir stands")
+    child = verb("steer", _steer, "hand a change to a running job, or list what was decided")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=NUMBER", help="of the control"
+    )
+    child.add_argument("--weights", nargs="+", default=[], metavar="NAME=SHARE,...",
+                       help="of all domains, or of all languages")  # fmt: skip
+    child.add_argument("--exclude", nargs="+", default=[], metavar="FIRST:LAST",
+                       help="sequences ahead, never to be read")  # fmt: skip
+    child.add_argument("--rewind", type=int, metavar="STEP", help="go on from there")
+    child.add_argument("--checkpoint", action="store_true", help="save now")
+    child.add_argument("--stop", action="store_true", help="save and stop")
+    child.add_argument("--author", default=os.environ.get("USER", ""), help="who says so")
+    child.add_argument("--why", default="", help="for the journal")
+    child.add_argument("--list", action="store_true", help="the journal in words")
+    child = verb("replay", _replay, "run the journal's decisions again and compare")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
     child = verb("report", _report, "the page of one run, or of several side by side")
     child.add_argument("--workdir", required=True, type=Path, nargs="+", help="folders of runs")
     child.add_argument("--out", type=Path, help="the page's file; default: WORKDIR/report.html")

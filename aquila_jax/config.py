@@ -10,8 +10,8 @@ from typing import Any, Literal
 from ml_collections import ConfigDict
 
 from aquila_jax.ate.optimizer import OptimizerConfig
-from aquila_jax.ate.policy import MentorConfig
 from aquila_jax.ate.schedules import Schedule
+from aquila_jax.ate.situation import MentorConfig
 from aquila_jax.dmu.prepare import PrepareSettings
 from aquila_jax.evaluate.suite import EvaluateConfig
 from aquila_jax.model.config import ModelConfig

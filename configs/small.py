@@ -14,8 +14,8 @@ import os
 from ml_collections import ConfigDict
 
 from aquila_jax.ate.optimizer import OptimizerConfig
-from aquila_jax.ate.policy import MentorConfig
 from aquila_jax.ate.schedules import Schedule
+from aquila_jax.ate.situation import MentorConfig
 from aquila_jax.config import Config, DataConfig, TrainConfig, to_config_dict
 from aquila_jax.dmu.prepare import PrepareSettings
 from aquila_jax.dmu.sources import Source
@@ -30,7 +30,7 @@ VOCABULARY, BATCH = 8192, 16
 
 
 def get_config() -> ConfigDict:
-    """4.1 million tokens, each domain alike (no domain is read more than once)."""
+    """3.1 million tokens, each domain alike (no domain is read more than once)."""
     corpus = os.environ.get("CORPUS", "../shared/corpus")
     sources = tuple(
         Source(name=name, language=language, paths=(f"{corpus}/{name}/{files}",), split=split)
@@ -46,9 +46,9 @@ def get_config() -> ConfigDict:
         prepare=PrepareSettings(sources=sources, vocab_size=VOCABULARY),
         data=DataConfig(length=256),
         optimizer=OptimizerConfig(),
-        schedule=Schedule(kind="wsd", peak=3e-3, warmup=50 * BATCH, total=1000 * BATCH),
-        train=TrainConfig(batch=BATCH, evaluate_every=500, checkpoint_every=100),
-        evaluate=EvaluateConfig(heldout_tokens=30_000),
+        schedule=Schedule(kind="wsd", peak=3e-3, warmup=50 * BATCH, total=750 * BATCH),
+        train=TrainConfig(batch=BATCH, evaluate_every=250, checkpoint_every=100),
+        evaluate=EvaluateConfig(heldout_tokens=10_000),
         mentor=MentorConfig(mode="shadow"),
     )  # fmt: skip
     return to_config_dict(config)

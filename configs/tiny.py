@@ -9,8 +9,8 @@ Result:   see docs/results.md
 from ml_collections import ConfigDict
 
 from aquila_jax.ate.optimizer import OptimizerConfig
-from aquila_jax.ate.policy import MentorConfig
 from aquila_jax.ate.schedules import Schedule
+from aquila_jax.ate.situation import MentorConfig
 from aquila_jax.config import Config, DataConfig, TrainConfig, to_config_dict
 from aquila_jax.dmu.prepare import PrepareSettings
 from aquila_jax.dmu.sample import DOMAINS

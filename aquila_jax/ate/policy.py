@@ -1,24 +1,21 @@
 """Policies: from what the monitor says to what the engine does; replaceable, to be compared."""
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+import functools
+import math
+from collections.abc import Callable
 
-from aquila_jax.core.signals import Assessment, Control, Decision
+from aquila_jax.ate import memory as memories
+from aquila_jax.ate import plan_rules, trials
+from aquila_jax.ate.memory import Action, PolicyState
+from aquila_jax.ate.rules import RULES
+from aquila_jax.ate.situation import Proposal, Rule, Situation
+from aquila_jax.core.signals import Control, Decision
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MentorConfig:
-    """Who decides, and whether it is done or only written down."""
-
-    mode: Literal["off", "shadow", "act"] = "shadow"
-    policy: Literal["static", "peers", "aquila"] = "aquila"
-
-
-class PolicyState(NamedTuple):
-    """What a policy remembers between steps."""
-
-    actions: tuple[tuple[int, str], ...] = ()  # (step, rule) of what was done
+TROUBLE = frozenset(
+    "spike non_finite repeated_spikes non_finite_burst slow_divergence regime_change "
+    "exploding_layer update_jump attention_growth output_logit_growth".split()
+)  # fmt: skip
+Judgement = tuple[PolicyState, Decision, tuple[dict, ...]]  # the dicts are lines for the journal
 
 
 def start() -> PolicyState:
@@ -26,39 +23,127 @@ def start() -> PolicyState:
     return PolicyState()
 
 
-def to_json(state: PolicyState) -> dict:
-    """Strict JSON."""
-    return state._asdict()
-
-
-def from_json(value: Mapping[str, Any]) -> PolicyState:
-    """What `to_json` was given."""
-    return PolicyState(tuple((step, rule) for step, rule in value["actions"]))
-
-
-def decide(  # noqa: PLR0917
-    config: MentorConfig,
-    state: PolicyState,
-    assessment: Assessment,
-    *,
-    control: Control,
-    effective_step: int,
-) -> tuple[PolicyState, Decision]:
+def decide(situation: Situation) -> Judgement:
     """The next control, and a request where the compiled step must be left."""
-    control = POLICIES[config.policy](control, assessment)
-    return state, Decision(assessment.step, effective_step, control)
+    return POLICIES[situation.config.policy](situation)
 
 
-def static(control: Control, assessment: Assessment) -> Control:
+def static(s: Situation) -> Judgement:
     """What everyone does: the plan, come what may."""
-    return control
+    return s.memory, _decision(s, s.control), ()
 
 
-def skip_outliers(control: Control, assessment: Assessment) -> Control:
+def skip_outliers(s: Situation) -> Judgement:
     """The monitor's limits go to the device, which skips a step beyond them."""
-    return control._replace(
-        loss_limit=assessment.loss_limit, grad_norm_limit=assessment.grad_norm_limit
+    return s.memory, _decision(s, _limited(s)), ()
+
+
+def by_rules(s: Situation, rules: tuple[Rule, ...]) -> Judgement:
+    """Skips outliers, judges the action under trial, then lets the first rule act that may.
+
+    A rule that throws is out for the rest of the run, and the journal says so.
+    """
+    notes: tuple[dict, ...] = ()
+    state = notice(s.memory, s)
+    state, undone, told = trials.judge(state, s)
+    control = _limited(s)._replace(**undone)
+    notes += told
+    if undone:
+        return state, _decision(s, control, rule="undo", evidence=dict(told[0])), notes
+    for rule in rules:
+        if not _may_act(rule, state, s):
+            continue
+        try:
+            proposal = rule.propose(_seen_by_rules(s, state, control))
+        except Exception as error:  # noqa: BLE001 (a broken rule must not end the run)
+            state = state._replace(disabled=(*state.disabled, rule.name))
+            notes += ({"kind": "disabled", "rule": rule.name, "why": repr(error)},)
+            continue
+        if proposal is not None:
+            state, decision = _act(rule, proposal, state, situation=s, control=control)
+            return state, decision, notes
+    return state, _decision(s, control), notes
+
+
+def notice(state: PolicyState, s: Situation) -> PolicyState:
+    """One more step was seen: the clock, the jitter of the loss, and signs of trouble."""
+    loss, clock = s.assessment.loss, state.clock + 1
+    move = abs(loss - state.loss)
+    if math.isfinite(move):
+        rate = max(0.02, 1 / clock)
+        state = state._replace(jitter=state.jitter + rate * (move - state.jitter))
+    if any(alarm.kind in TROUBLE for alarm in s.assessment.alarms):
+        state = state._replace(troubled=clock)
+    return state._replace(clock=clock, loss=loss, streaks=plan_rules.confirm(s))
+
+
+def steered(state: PolicyState, changes: dict[str, float]) -> PolicyState:
+    """A person set fields of the control: rules do not raise the rate above that again."""
+    if "lr_scale" in changes:
+        state = state._replace(ceiling=changes["lr_scale"])
+    return state
+
+
+def _seen_by_rules(s: Situation, state: PolicyState, control: Control) -> Situation:
+    fields = {name: getattr(s, name) for name in s.__dataclass_fields__}
+    return Situation(**fields | {"memory": state, "control": control})
+
+
+def _may_act(rule: Rule, state: PolicyState, s: Situation) -> bool:
+    """One actuator per window, unless it is for safety; cool-downs; a bounded number of times."""
+    if rule.name in state.disabled or memories.count(state, rule.name) >= rule.most:
+        return False
+    if rule.family == "safety":
+        return True
+    if state.trial is not None:
+        return False
+    pause = rule.cooldown * s.window * 2 ** state.penalties.get(rule.family, 0)
+    return memories.since(state, rule.name) >= max(pause, rule.window(s))
+
+
+def _act(
+    rule: Rule, proposal: Proposal, state: PolicyState, *, situation: Situation, control: Control
+) -> tuple[PolicyState, Decision]:
+    s, step = situation, situation.assessment.step
+    state = trials.interrupt(state) if rule.family == "safety" else state
+    action = Action(state.clock, step, rule.name, rule.family)
+    state = state._replace(actions=(*state.actions, action))
+    predict = None
+    if s.config.mode == "act" and not _stops(proposal):
+        trial = trials.open_trial(state, s, rule=rule, proposal=proposal, control=control)
+        state, predict = state._replace(trial=trial), trials.prediction(trial, s, rule=rule)
+    if rule.family == "batch":  # the square-root rule moves the plan itself
+        moved = proposal.changes.get("lr_scale", 1.0) / control.lr_scale
+        state = state._replace(ceiling=state.ceiling * moved)
+    if _stops(proposal):
+        state = state._replace(failures=0)  # whoever starts it again has looked
+    decision = _decision(
+        s,
+        control._replace(**proposal.changes),
+        rule=rule.name,
+        evidence=dict(proposal.evidence),
+        request=proposal.request,
+        predict=predict,
+    )
+    return state, decision
+
+
+def _stops(proposal: Proposal) -> bool:
+    return proposal.request is not None and proposal.request.kind == "stop"
+
+
+def _limited(s: Situation) -> Control:
+    return s.control._replace(
+        loss_limit=s.assessment.loss_limit, grad_norm_limit=s.assessment.grad_norm_limit
     )
 
 
-POLICIES = {"static": static, "peers": skip_outliers, "aquila": skip_outliers}
+def _decision(s: Situation, control: Control, **more) -> Decision:
+    return Decision(s.assessment.step, s.effective_step, control, **more)
+
+
+POLICIES: dict[str, Callable[[Situation], Judgement]] = {
+    "static": static,
+    "peers": skip_outliers,
+    "aquila": functools.partial(by_rules, rules=RULES),
+}

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from aquila_jax.ate.schedules import Schedule, learning_rate
+from aquila_jax.ate.situation import Decay
 from aquila_jax.core.signals import Control, Forecast
 from aquila_jax.model.config import ModelConfig, parameters
 from aquila_jax.tsm import history as histories
@@ -13,8 +14,9 @@ from aquila_jax.tsm import law, points
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.fit import default_prior
-from aquila_jax.tsm.forecast import forecast
+from aquila_jax.tsm.forecast import estimate, forecast
 from aquila_jax.tsm.history import History
+from aquila_jax.tsm.whatif import compare, cooldowns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,18 +25,17 @@ class Foresight:
 
     model: ModelConfig
     schedule: Schedule
-    batch: int
+    batches: tuple[tuple[int, int], ...]  # (first step, sequences a step)
     domains: tuple[str, ...]
     control: Control
     calibrations: dict[str, Calibration]
 
     def __call__(self, history: History, context: Context) -> Forecast | None:
         """The final loss, overall and per domain; None while there is too little to go by."""
-        nats_K, counts_K = history.nats_KM.sum(axis=1), history.counts_KM.sum(axis=1)
         losses_KM = histories.losses(history)
         return forecast(
-            _observed(history, np.divide(nats_K, counts_K, where=counts_K > 0, out=_nan(nats_K))),
-            plan(self.schedule, self.control, self.batch),
+            _whole(history),
+            plan(self.schedule, self.control, self.batches),
             prior=default_prior(parameters(self.model)),
             calibrations=self.calibrations,
             domains={
@@ -42,15 +43,52 @@ class Foresight:
             },
         )
 
+    def decays(self, history: History) -> tuple[Decay, ...]:
+        """What the forecast says of starting the decay elsewhere; nothing while there is none."""
+        now = plan(self.schedule, self.control, self.batches)
+        found = estimate(_whole(history), now, default_prior(parameters(self.model)))
+        if found is None:
+            return ()
+        plans, read = cooldowns(found), np.cumsum(now.batch)
+        told = compare(found, plans)
+        share = {name: float(name) for name in plans if name != "now"}
+        starts = {name: now.steps - round(share[name] * now.steps) for name in share}
+        starts["now"] = found.step
+        return tuple(
+            Decay(float(read[starts[name] - 1]), told[name].gain, told[name].probability)
+            for name in plans
+        )
 
-def plan(schedule: Schedule, control: Control, batch: int) -> law.Plan:
-    """Learning rate and batch of every step under `control` as it stands."""
-    steps = math.ceil(schedule.total / batch)
-    starts = np.arange(steps) * float(batch)
+
+def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], ...]) -> law.Plan:
+    """Learning rate and batch of every step under `control` as it stands.
+
+    A batch that grew brought its rate along by the square-root rule.
+    """
+    sizes = _sizes(schedule.total, batches)
+    starts = np.cumsum(sizes) - sizes
     rates = learning_rate(schedule, starts, control._replace(lr_scale=1.0), xp=np)
     return law.Plan(
-        learning_rate=rates, batch=np.full(steps, float(batch)), warmup=schedule.warmup // batch
+        learning_rate=rates * np.sqrt(sizes / sizes[0]),
+        batch=sizes,
+        warmup=schedule.warmup // batches[0][1],
     )
+
+
+def _sizes(total: int, batches: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """Sequences of every step until `total` are read, float64."""
+    until = [first - 1 for first, _ in batches[1:]]
+    parts, done, read = [], 0, 0
+    for (_, batch), last in zip(batches[:-1], until, strict=True):
+        parts.append(np.full(last - done, float(batch)))
+        read, done = read + batch * (last - done), last
+    left = max(math.ceil((total - read) / batches[-1][1]), 0)
+    return np.concatenate([*parts, np.full(left, float(batches[-1][1]))])
+
+
+def _whole(history: History) -> points.Observed:
+    nats_K, counts_K = history.nats_KM.sum(axis=1), history.counts_KM.sum(axis=1)
+    return _observed(history, np.divide(nats_K, counts_K, where=counts_K > 0, out=_nan(nats_K)))
 
 
 def _observed(history: History, losses_K: np.ndarray) -> points.Observed:

@@ -1,14 +1,20 @@
-"""What training carries from step to step on the host: the same on every process."""
+"""What training carries from step to step on the host, and how it moves: pure, alike on every process."""
 
 import dataclasses
+from collections.abc import Mapping
 
-from aquila_jax.core.signals import Control
-from aquila_jax.dmu import ledger_json
+import numpy as np
+
+from aquila_jax.ate.optimizer import neutral_control
+from aquila_jax.config import Config
+from aquila_jax.core.signals import Control, Decision
+from aquila_jax.dmu import exclusion, ledger_json, prior
+from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.dmu.ledger import Ledger
 from aquila_jax.train import mentor
-from aquila_jax.train.mentor import MentorState
+from aquila_jax.train.mentor import Mentor, MentorState
 
-_PLAIN = ("step", "sequences", "targets", "timeline", "weights")
+_PLAIN = ("step", "sequences", "targets", "wasted", "timeline", "weights", "steers")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,17 +24,102 @@ class HostState:
     step: int
     sequences: int  # read in this timeline: the stream's cursor
     targets: int  # learned from, in all timelines
+    wasted: int  # of them, in stretches that a rewind left behind
     timeline: int  # grows with every rewind
     ledger: Ledger
     weights: dict[str, float]  # of the ledger's last entry
+    batches: tuple[tuple[int, int], ...]  # (first step, sequences a step) of each batch size
+    steers: int  # changes by a person that were taken so far
     control: Control
     mentor: MentorState
+
+    @property
+    def batch(self) -> int:
+        """Sequences in the next step."""
+        return self.batches[-1][1]
+
+
+def start(config: Config, mentor_: Mentor, sizes: Mapping[str, int]) -> HostState:
+    """Before the first step; `sizes` are the sequences of each domain."""
+    total = config.schedule.total
+    weights = prior.mixture(config.data.mixture, config.data.weights, dict(sizes), total)
+    control = neutral_control(config.optimizer, config.schedule, config.train.z_loss)
+    return HostState(
+        step=0,
+        sequences=0,
+        targets=0,
+        wasted=0,
+        timeline=0,
+        ledger=ledgers.start(config.data.seed, dict(sizes), weights),
+        weights=weights,
+        batches=((1, config.train.batch),),
+        steers=0,
+        control=control,
+        mentor=mentor.start(mentor_, control),
+    )
+
+
+def dispatched(host: HostState) -> HostState:
+    """One step more is on its way."""
+    return dataclasses.replace(host, step=host.step + 1, sequences=host.sequences + host.batch)
+
+
+def obey(host: HostState, decision: Decision) -> tuple[HostState, list[dict]]:
+    """What a decision changes from the next step on, and lines for the journal about it.
+
+    A request that needs more than this state (rewind, checkpoint, stop) is the loop's.
+    """
+    host = dataclasses.replace(host, control=decision.control)
+    if decision.exclude:
+        host = dataclasses.replace(host, ledger=_skip(host.ledger, decision.exclude))
+    if decision.request is not None and decision.request.kind == "batch":
+        grown = (host.step + 1, decision.request.arguments["batch"])
+        host = dataclasses.replace(host, batches=(*host.batches, grown))
+    return remix(host, decision.weights or host.weights)
+
+
+def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[dict]]:
+    """Another mixture from the next sequence on, unless it is the one in force."""
+    if weights == host.weights:
+        return host, []
+    first = int(exclusion.jump(host.ledger.skips, np.int64(host.sequences)))
+    ledger = ledgers.append(host.ledger, first, weights)
+    line = {"kind": "mixture", "first_sequence": first, "weights": weights}
+    return dataclasses.replace(host, ledger=ledger, weights=weights), [line]
+
+
+def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState, list[dict]]:
+    """`now` goes back to `then` in a new timeline; what was decided since stays decided.
+
+    The monitor forgets what it saw since; the policy remembers what it did. The limits of a
+    step are those of then. Numbers left out once stay left out.
+    """
+    lost = now.targets - (then.targets - then.wasted)
+    limits = {name: getattr(then.control, name) for name in ("loss_limit", "grad_norm_limit")}
+    ledger = dataclasses.replace(then.ledger, skips=now.ledger.skips)
+    ranges = [tuple(span) for span in [decision.request.arguments.get("exclude")] if span]
+    batches = then.batches
+    if now.batch != then.batch:
+        batches = (*batches, (then.step + 1, now.batch))
+    host = dataclasses.replace(
+        then,
+        targets=now.targets,
+        wasted=lost,
+        timeline=now.timeline + 1,
+        ledger=_skip(ledger, ranges),
+        batches=batches,
+        steers=now.steers,
+        control=decision.control._replace(**limits),
+        mentor=then.mentor._replace(policy=now.mentor.policy),
+    )
+    return remix(host, now.weights)
 
 
 def to_json(host: HostState) -> dict:
     """Plain values with exact floats."""
     fields = {name: getattr(host, name) for name in _PLAIN}
     return fields | {
+        "batches": host.batches,
         "ledger": ledger_json.to_json(host.ledger),
         "control": host.control._asdict(),
         "mentor": mentor.to_json(host.mentor),
@@ -39,7 +130,16 @@ def from_json(value: dict) -> HostState:
     """What `to_json` was given."""
     return HostState(
         **{name: value[name] for name in _PLAIN},
+        batches=tuple((first, batch) for first, batch in value["batches"]),
         ledger=ledger_json.from_json(value["ledger"]),
         control=Control(**value["control"]),
         mentor=mentor.from_json(value["mentor"]),
     )
+
+
+def _skip(ledger: Ledger, cursors) -> Ledger:
+    """`ledger` without what the cursors in `cursors` ([first, last) each) would have read."""
+    for first, last in sorted(cursors, reverse=True):  # a skip moves what lies behind it
+        ends = exclusion.jump(ledger.skips, np.array([first, last - 1], np.int64)).tolist()
+        ledger = ledgers.skip(ledger, ends[0], ends[1] + 1)
+    return ledger

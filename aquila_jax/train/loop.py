@@ -1,6 +1,6 @@
 """The main job: batches in, signals out, decisions back. The one place where all rooms meet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,26 +14,36 @@ from aquila_jax.train.stop import StopSignal
 
 
 def train(
-    config: Config, workdir: Path, *, report: Callable[[str], None] = print
-) -> Literal["finished", "stopped"]:
+    config: Config,
+    workdir: Path,
+    *,
+    report: Callable[[str], None] = print,
+    devices: Sequence[jax.Device] | None = None,
+) -> Literal["finished", "stopped", "called"]:
     """Trains until the plan is done, or until told to stop; goes on where `workdir` stands.
 
     Every step: a batch from the stream, the compiled step, and, `train.lag` steps later, its
     signals to the monitor, whose assessment becomes a decision, which is written down and
-    then changes the control, the ledger, or the course of this loop.
+    then changes the control, the ledger, or the course of this loop. "called" means that the
+    mentor, or a person, stopped the run for a person to look at. `devices`: all by default.
     """
-    mesh = sharding.make_mesh(dict(config.train.mesh))
+    mesh = sharding.make_mesh(dict(config.train.mesh), devices)
     with jax.set_mesh(mesh), Run(config, workdir, report=report) as run, StopSignal() as stop:
         while not run.finished:
             if stop.agreed(run.host.step):
-                run.save()
-                run.folder.event("stop", run.host.step)
-                report(f"stopped after step {run.host.step}; the same command goes on from there")
-                return "stopped"
-            run.dispatch()
-            run.settle(config.train.lag)
+                return leave(run, "stopped")
+            turn = run.listen()
+            if turn == "on":
+                run.dispatch()
+                turn = run.settle()
+            if turn == "stop":
+                return leave(run, "called")
+            if turn == "back" or run.finished:
+                continue
             if run.due(config.train.evaluate_every):
                 run.evaluate()
+            if run.due(config.mentor.snapshot_every) and config.mentor.mode == "act":
+                run.remember()
             if run.due(config.train.checkpoint_every):
                 run.save()
         run.finish()
@@ -42,3 +52,11 @@ def train(
         for line in summary.in_words(told):
             report(line)
         return "finished"
+
+
+def leave(run: Run, outcome: Literal["stopped", "called"]) -> Literal["stopped", "called"]:
+    """Saves where the run stands; the same command goes on from there."""
+    run.save_over()
+    run.folder.event("stop", run.host.step, why=outcome)
+    run.report(f"stopped after step {run.host.step}; the same command goes on from there")
+    return outcome

@@ -4,23 +4,31 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from aquila_jax.ate import policy
-from aquila_jax.ate.policy import PolicyState
+from aquila_jax.ate import memory, policy
+from aquila_jax.ate.memory import PolicyState
+from aquila_jax.ate.optimizer import neutral_control
+from aquila_jax.ate.situation import Decay, Situation
 from aquila_jax.config import Config
 from aquila_jax.core.signals import Assessment, Control, Decision, Signals
 from aquila_jax.train.foresight import Foresight
-from aquila_jax.tsm import monitor
+from aquila_jax.tsm import early_warning, monitor, peers, snapshot
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
+from aquila_jax.tsm.detect import Reading
+from aquila_jax.tsm.early_warning import WarningSettings
 from aquila_jax.tsm.monitor import MonitorSettings, MonitorState
+from aquila_jax.tsm.peers import PeerSettings, PeerState
 from aquila_jax.tsm.survey import SurveySettings
+
+LEAST_WINDOW = 10  # steps
 
 
 class MentorState(NamedTuple):
-    """What monitor and policy remember."""
+    """What monitor and policy remember, and what the peers' rule would."""
 
     monitor: MonitorState
     policy: PolicyState
+    peers: PeerState
 
 
 class Mentor(NamedTuple):
@@ -30,61 +38,123 @@ class Mentor(NamedTuple):
     languages: Mapping[str, str]  # domain -> language, in the order of domain ids
     calibrations: Mapping[str, Calibration]
 
-    def settings(self, control: Control) -> MonitorSettings:
-        """The monitor's, with a forecast of the plan as `control` has it."""
-        config = self.config
-        batch, domains = config.train.batch, tuple(self.languages)
-        steps = config.schedule.total // batch
-        foresight = Foresight(
-            model=config.model,
-            schedule=config.schedule,
-            batch=batch,
-            domains=domains,
+    @property
+    def window(self) -> int:
+        """Steps in which one actuator may act: 2 % of the run (science 4.1)."""
+        return max(LEAST_WINDOW, self.config.schedule.total // self.config.train.batch // 50)
+
+    def foresight(self, control: Control, batches: tuple[tuple[int, int], ...]) -> Foresight:
+        """The forecast of the plan as `control` and the batches so far have it."""
+        return Foresight(
+            model=self.config.model,
+            schedule=self.config.schedule,
+            batches=batches,
+            domains=tuple(self.languages),
             control=control,
             calibrations=dict(self.calibrations),
         )
+
+    def settings(self, foresight: Foresight) -> MonitorSettings:
+        """The monitor's."""
         return MonitorSettings(
-            domains=domains,
+            domains=tuple(self.languages),
             languages=tuple(self.languages.values()),
-            layers=config.model.layers,
-            survey=SurveySettings(every=max(50, steps // 50)),
+            layers=self.config.model.layers,
+            warning=WarningSettings(reference=self.config.mentor.reference_ratio),
+            survey=SurveySettings(every=max(50, self.window)),
             forecaster=foresight,
         )
 
 
 def start(mentor: Mentor, control: Control) -> MentorState:
     """Before the first step."""
-    return MentorState(monitor.start(mentor.settings(control)), policy.start())
+    settings = mentor.settings(mentor.foresight(control, ((1, mentor.config.train.batch),)))
+    return MentorState(monitor.start(settings), policy.start(), peers.start())
 
 
 def consider(
-    mentor: Mentor, state: MentorState, signals: Signals, *, control: Control, context: Context
+    mentor: Mentor,
+    state: MentorState,
+    signals: Signals,
+    *,
+    control: Control,
+    context: Context,
+    batches: tuple[tuple[int, int], ...],
 ) -> tuple[MentorState, list[dict], Decision]:
     """One finished step: the next state, lines for the journal, and what to do.
 
     `control` is the one in force; the decision holds from `train.lag` + 1 steps later on.
     """
-    settings = mentor.settings(control)
+    foresight = mentor.foresight(control, batches)
+    settings = mentor.settings(foresight)
     watching, assessment = monitor.observe(settings, state.monitor, signals, context=context)
-    deciding, decision = policy.decide(
-        mentor.config.mentor,
-        state.policy,
-        assessment,
-        control=control,
-        effective_step=context.step + mentor.config.train.lag + 1,
+    skipping, assessment = _as_peers(mentor, state.peers, signals, assessment)
+    usual = early_warning.expected_ratio(settings.warning, context.progress)
+    situation = _situation(mentor, state.policy, assessment, control=control, context=context)
+    situation = dataclasses.replace(
+        situation, reference=usual, decays=_decays(mentor, foresight, watching, assessment)
     )
-    lines = [*_told(assessment), *_decided(mentor.config.mentor.mode, decision, control)]
-    return MentorState(watching, deciding), lines, decision
+    deciding, decision, notes = policy.decide(situation)
+    lines = [*_told(assessment), *notes]
+    lines += _decided(mentor.config.mentor.mode, decision, control)
+    return MentorState(watching, deciding, skipping), lines, decision
 
 
 def to_json(state: MentorState) -> dict:
     """Strict JSON with exact floats."""
-    return {"monitor": monitor.to_json(state.monitor), "policy": policy.to_json(state.policy)}
+    return {
+        "monitor": monitor.to_json(state.monitor),
+        "policy": memory.to_json(state.policy),
+        "peers": snapshot.to_json(state.peers),
+    }
 
 
 def from_json(value: Mapping[str, Any]) -> MentorState:
     """What `to_json` was given."""
-    return MentorState(monitor.from_json(value["monitor"]), policy.from_json(value["policy"]))
+    return MentorState(
+        monitor.from_json(value["monitor"]),
+        memory.from_json(value["policy"]),
+        snapshot.from_json(PeerState, value["peers"]),
+    )
+
+
+def _as_peers(mentor, state, signals, assessment):
+    """With the peers' policy, the limits are those of their rule."""
+    if mentor.config.mentor.policy != "peers":
+        return state, assessment
+    skipped = bool(signals.skipped)
+    reading = Reading(assessment.step, float(signals.loss), float(signals.grad_norm), skipped)
+    state, verdict = peers.observe(PeerSettings(), state, reading)
+    limits = {"loss_limit": verdict.loss_limit, "grad_norm_limit": verdict.grad_norm_limit}
+    return state, dataclasses.replace(assessment, **limits)
+
+
+def _situation(mentor, remembered, assessment, *, control, context) -> Situation:
+    config = mentor.config
+    total = config.schedule.total
+    sequences = round(context.progress * total)
+    return Situation(
+        config=config.mentor,
+        assessment=assessment,
+        memory=remembered,
+        control=control,
+        planned=neutral_control(config.optimizer, config.schedule, config.train.z_loss),
+        effective_step=context.step + config.train.lag + 1,
+        progress=context.progress,
+        warming=sequences < config.schedule.warmup,
+        window=mentor.window,
+        tokens=context.tokens,
+        sequences=sequences,
+        batch=context.batch,
+    )
+
+
+def _decays(mentor, foresight, watching, assessment) -> tuple[Decay, ...]:
+    if assessment.forecast is None or "decay" not in mentor.config.mentor.may:
+        return ()
+    if mentor.config.schedule.kind != "wsd":
+        return ()
+    return foresight.decays(watching.history)
 
 
 def _told(assessment: Assessment) -> list[dict]:
@@ -107,9 +177,11 @@ def _decided(mode: str, decision: Decision, control: Control) -> list[dict]:
     if not decision.rule:
         return []
     before, after = control._asdict(), decision.control._asdict()
-    changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
+    moved = [name for name in after if before[name] != after[name] and "limit" not in name]
+    changed = {name: [before[name], after[name]] for name in moved}
     line = {"kind": "decision", "mode": mode, "rule": decision.rule, "control": changed}
     line |= {"effective_step": decision.effective_step, "weights": decision.weights}
     line |= {"exclude": decision.exclude, "evidence": decision.evidence}
+    line |= {"predict": decision.predict}
     line["request"] = decision.request and dataclasses.asdict(decision.request)
     return [line]

@@ -1,0 +1,67 @@
+"""Rules that change the plan itself: when the decay starts, and when the batch grows."""
+
+import math
+
+from aquila_jax.ate.memory import count
+from aquila_jax.ate.situation import Proposal, Situation
+from aquila_jax.core.signals import Request
+
+SURE = 0.9
+CONFIRMATIONS = 3  # forecasts in a row, the last one included
+CALM_WINDOWS = 2
+
+
+def start_decay(s: Situation) -> Proposal | None:
+    """Moves the start of the decay to where the forecast wants it, if it may.
+
+    Why: the share of the run given to the cool-down is worth 0.002 to 0.01 nats (science 2.1),
+    so it takes three forecasts in a row that are 90 % sure to gain, and never moves into the
+    past. On a plateau the decay starts at once: at a constant rate nothing is left to gain,
+    and the cool-down is what turns it into a lower loss (arXiv 2405.18392).
+    """
+    if "decay" not in s.config.may or s.sequences >= s.control.decay_start:
+        return None
+    if (alarm := s.alarm("plateau")) is not None:
+        return Proposal(
+            {"decay_start": float(s.sequences)}, evidence={"alarm": alarm.kind} | alarm.evidence
+        )
+    best = better_decay(s)
+    if best is None or s.memory.streaks.get("start_decay", 0) < CONFIRMATIONS:
+        return None
+    evidence = {"gain": best.gain, "probability": best.probability}
+    return Proposal({"decay_start": best.start}, evidence=evidence)
+
+
+def better_decay(s: Situation):
+    """The best other start of the decay that is surely better; None if there is none."""
+    ahead = [decay for decay in s.decays if decay.start >= s.sequences]
+    sure = [decay for decay in ahead if decay.probability > SURE and decay.gain > 0]
+    return max(sure, key=lambda decay: decay.gain, default=None)
+
+
+def confirm(s: Situation) -> dict[str, int]:
+    """The streak of forecasts that wanted another decay; kept between two forecasts."""
+    streaks = dict(s.memory.streaks)
+    if s.assessment.forecast is not None:
+        streaks["start_decay"] = streaks.get("start_decay", 0) + 1 if better_decay(s) else 0
+    return streaks
+
+
+def grow_batch(s: Situation) -> Proposal | None:
+    """Doubles the batch on the planned path, and multiplies the rate by the root of two.
+
+    Why: with Adam the temperature of training is rate / sqrt(batch), which this keeps (science
+    2.2), so that only the number of steps changes. It is planned and not steered by the noise
+    scale, which overestimates the useful batch five to ten times at small scale (pilot 4.4,
+    reading 7); it waits for calm. Each doubling compiles once more.
+    """
+    grown = count(s.memory, "grow_batch")
+    due = s.config.grow_batch_at[grown : grown + 1]
+    calm = s.memory.clock - s.memory.troubled
+    if not due or s.progress < due[0] or calm < CALM_WINDOWS * s.window:
+        return None
+    return Proposal(
+        {"lr_scale": float(f"{math.sqrt(2) * s.control.lr_scale:.6g}")},
+        Request("batch", {"batch": 2 * s.batch}),
+        {"planned_at": due[0], "noise_scale": s.assessment.noise_scale},
+    )

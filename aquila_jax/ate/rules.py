@@ -1,0 +1,19 @@
+"""The ranked list of rules: safety before learning rate before plan before batch.
+
+Safety waits for nobody and has no pause; it is bounded by `rewinds` and by calling a person.
+"""
+
+from aquila_jax.ate import plan_rules, rate_rules, safety_rules
+from aquila_jax.ate.situation import Rule
+
+RULES = (
+    Rule("give_up", "safety", 0, 8, safety_rules.give_up),
+    Rule("rewind", "safety", 0, 8, safety_rules.rewind),
+    Rule("hopeless", "safety", 0, 1, safety_rules.hopeless),
+    Rule("guard", "rate", 0, 40, rate_rules.guard, rate_rules.guard_window, "none"),
+    Rule("back_off", "rate", 2, 5, rate_rules.back_off),
+    Rule("calm_logits", "rate", 2, 5, rate_rules.calm_logits),
+    Rule("recover", "rate", 2, 20, rate_rules.recover),
+    Rule("start_decay", "plan", 1, 2, plan_rules.start_decay),
+    Rule("grow_batch", "batch", 2, 8, plan_rules.grow_batch),
+)

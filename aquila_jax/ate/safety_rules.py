@@ -1,0 +1,96 @@
+"""Rules for damage that skipping cannot cure: go back, leave out the data, or call a person."""
+
+from aquila_jax.ate.memory import Action, count, last, since
+from aquila_jax.ate.rate_rules import LEAST
+from aquila_jax.ate.situation import Proposal, Situation
+from aquila_jax.core.signals import Request
+
+MOST_FAILURES = 3
+RECURRENCE_WINDOWS = 10  # trouble this soon after a rewind is the same trouble
+SKIP_STEPS = 100  # after the last bad step, or two windows in a short run
+GENTLER = 0.7
+
+
+def rewind(s: Situation) -> Proposal | None:
+    """Goes back to before the trouble and leaves its data out; the next time, also 0.7 of the rate.
+
+    Why: what five skips in 128 steps do not cure is damage, and damage is only undone by an
+    older state; the same batches met from another state did not spike again (PaLM, arXiv
+    2204.02311, section 5.1, by hand). Bad data and a transient fault of hardware end with the
+    first rewind; what comes back within ten windows is dynamics, which needs a lower rate and
+    an older state. After `rewinds` of them it calls a person: Marin's 32B run was not saved by
+    any of this, but by a change of architecture.
+    """
+    found = _damage(s)
+    if found is None:
+        return None
+    first, evidence = found
+    if count(s.memory, "rewind") >= s.config.rewinds:
+        return _call(s, "rewinds are used up and the trouble is back", evidence)
+    again = _recurrences(s)
+    wanted = max(first - 1 - s.window * (2**again - 1), 0)
+    to_step = wanted - wanted % s.config.snapshot_every
+    step = s.assessment.step
+    span = step - first + 1
+    begin = max(s.sequences - span * s.batch, 0)
+    more = max(min(SKIP_STEPS, 2 * s.window), 2 * span)
+    exclude = [begin, s.sequences + more * s.batch]
+    scale = s.control.lr_scale
+    gentler = float(f"{max(GENTLER * scale, min(LEAST, scale)):.4g}")
+    dynamics = again or evidence["alarm"] == "slow_divergence"
+    return Proposal(
+        {"lr_scale": gentler} if dynamics else {},
+        Request("rewind", {"to_step": to_step, "suspect_step": first, "exclude": exclude}),
+        evidence | {"recurrence": again},
+        delay=step - to_step,
+    )
+
+
+def give_up(s: Situation) -> Proposal | None:
+    """Stops and calls a person when three remedies in a row did not help.
+
+    Why: a loop that goes on acting on what it does not understand is worse than none: in the
+    pilot six useless rewinds cost 2.1 nats (science 4.4, reading 5).
+    """
+    if s.memory.failures < MOST_FAILURES:
+        return None
+    return _call(s, f"{s.memory.failures} remedies in a row did not help", {})
+
+
+def hopeless(s: Situation) -> Proposal | None:
+    """Stops a run that learns nothing, where the configuration allows it.
+
+    Why: the stalled alarm means no learning over hundreds of steps, for which no rule here has
+    a remedy; every further step is wasted. Without leave to stop, the alarm alone is raised.
+    """
+    alarm = s.alarm("stalled")
+    if alarm is None or "stop" not in s.config.may:
+        return None
+    return _call(s, "the run does not learn", {"alarm": alarm.kind} | alarm.evidence)
+
+
+def _call(s: Situation, why: str, evidence: dict) -> Proposal:
+    return Proposal({}, Request("stop", {"why": f"call a person: {why}"}), evidence)
+
+
+def _damage(s: Situation) -> tuple[int, dict] | None:
+    """The first suspect step, and the evidence; None if nothing is damaged."""
+    alarm = s.alarm("non_finite_burst", "repeated_spikes")
+    if alarm is not None:
+        return int(alarm.evidence["first"]), {"alarm": alarm.kind} | alarm.evidence
+    alarm, before = s.alarm("slow_divergence"), last(s.memory, "back_off")
+    if alarm is None or before is None or not _recent(s, before):
+        return None
+    first = min(before.step, s.assessment.step)
+    return max(first - 2 * s.window, 1), {"alarm": alarm.kind} | alarm.evidence
+
+
+def _recent(s: Situation, action: Action) -> bool:
+    return s.memory.clock - action.clock <= RECURRENCE_WINDOWS * s.window
+
+
+def _recurrences(s: Situation) -> int:
+    """How many rewinds lie so close before this one that they were for the same trouble."""
+    if since(s.memory, "rewind") > RECURRENCE_WINDOWS * s.window + s.config.snapshot_every:
+        return 0
+    return count(s.memory, "rewind")

@@ -1,0 +1,95 @@
+"""What a rule may look at, and what it may propose: plain frozen values."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from aquila_jax.ate.memory import PolicyState
+from aquila_jax.core.signals import Alarm, Assessment, Control, Request
+
+Family = Literal["safety", "rate", "plan", "batch"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MentorConfig:
+    """Who decides, whether it is done or only written down, and how far it may go."""
+
+    mode: Literal["off", "shadow", "act"] = "shadow"
+    policy: Literal["static", "peers", "aquila"] = "aquila"
+    may: tuple[Literal["decay", "stop"], ...] = ()  # move the decay; stop a hopeless run
+    reference_ratio: tuple[float, ...] = ()  # update ratios of a good proxy run over its progress
+    most_lr_scale: float = 1.0  # above 1 a rate found too low by the reference may be raised
+    grow_batch_at: tuple[float, ...] = ()  # shares of the run at which the batch doubles
+    rewinds: int = 3
+    snapshot_every: int = 50  # steps; where a rewind can go back to
+    snapshots: int = 4  # held in host memory
+
+    def __post_init__(self):
+        if self.snapshot_every < 1 or self.snapshots < 1:
+            raise ValueError(
+                f"mentor.snapshot_every={self.snapshot_every} and mentor.snapshots="
+                f"{self.snapshots} must be at least 1."
+            )
+        if self.most_lr_scale < 1:
+            raise ValueError(
+                f"mentor.most_lr_scale={self.most_lr_scale} must be at least 1; "
+                "lower schedule.peak to train with a lower rate."
+            )
+        shares = self.grow_batch_at
+        if list(shares) != sorted(set(shares)) or not all(0.1 <= x < 1 for x in shares):
+            raise ValueError(
+                f"mentor.grow_batch_at={shares} must be rising shares of the run from 0.1 on."
+            )
+
+
+class Decay(NamedTuple):
+    """What starting the decay at another place would bring, by the forecast."""
+
+    start: float  # sequences
+    gain: float  # nats at the end of the run
+    probability: float  # that the gain is worth it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Situation:
+    """One finished step, as all rules see it."""
+
+    config: MentorConfig
+    assessment: Assessment
+    memory: PolicyState
+    control: Control  # in force for the steps to come
+    planned: Control  # that of the plan
+    effective_step: int  # from which on a decision holds
+    progress: float  # of the plan, 0 to 1
+    warming: bool  # still in the warm-up
+    window: int  # steps in which one actuator may act: 2 % of the run
+    tokens: float  # learned from
+    sequences: int  # read when this step was done
+    batch: int  # sequences a step
+    reference: float | None = None  # update ratio that is usual at this progress
+    decays: tuple[Decay, ...] = ()  # what the forecast says of other decays; when there is one
+
+    def alarm(self, *kinds: str) -> Alarm | None:
+        """The first alarm of these kinds that this step raised."""
+        return next((alarm for alarm in self.assessment.alarms if alarm.kind in kinds), None)
+
+
+class Proposal(NamedTuple):
+    """What a rule wants."""
+
+    changes: Mapping[str, float] = {}  # fields of the control
+    request: Request | None = None
+    evidence: Mapping[str, Any] = {}
+    delay: int = 0  # steps more than a window until the effect is judged
+
+
+class Rule(NamedTuple):
+    """One entry of the ranked list."""
+
+    name: str
+    family: Family
+    cooldown: float  # windows between two actions
+    most: int  # actions in a run
+    propose: Callable[[Situation], Proposal | None]
+    window: Callable[[Situation], int] = lambda situation: situation.window
+    judge: Literal["loss", "none"] = "loss"  # what shows, after the window, whether it helped

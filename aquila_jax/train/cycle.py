@@ -1,0 +1,130 @@
+"""One turn of the run as values: a step is launched, read, learned from, and obeyed."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from aquila_jax.config import Config
+from aquila_jax.core import feed
+from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
+from aquila_jax.dmu.stream import Stream
+from aquila_jax.train import host as hosts
+from aquila_jax.train import mentor
+from aquila_jax.train.host import HostState
+from aquila_jax.train.mentor import Mentor
+from aquila_jax.train.state import Program, TrainState
+from aquila_jax.train.step import train_step
+from aquila_jax.tsm.context import Context
+
+
+class Machine(NamedTuple):
+    """What every step needs and none changes."""
+
+    config: Config
+    mesh: jax.sharding.Mesh
+    program: Program
+    stream: Stream
+    mentor: Mentor
+
+
+class InFlight(NamedTuple):
+    """A step that was started and whose signals nobody has learned from yet."""
+
+    step: int
+    sequences: int  # read when it was done
+    batch: int  # of them, by this step
+    control: Control
+    signals: Signals
+
+
+class Moment(NamedTuple):
+    """All of a run between two steps: from it the run goes on the same, bit for bit."""
+
+    state: TrainState
+    host: HostState
+    inflight: tuple[InFlight, ...]
+
+
+class Learned(NamedTuple):
+    """What follows from the signals of one step."""
+
+    host: HostState
+    lines: list[dict]  # for the journal
+    decision: Decision | None  # None: nobody decides, or only in shadow
+
+
+def shape(machine: Machine, host: HostState) -> tuple[int, int]:
+    """Micro-batches and their sequences in the next step; a larger batch has more of them."""
+    train = machine.config.train
+    micro = train.batch // train.accumulate
+    return host.batch // micro, micro
+
+
+def rows(machine: Machine, host: HostState) -> slice:
+    """Those of a micro-batch that this process reads."""
+    return feed.local_rows(machine.mesh, (*shape(machine, host), machine.config.data.length))
+
+
+def launch(
+    machine: Machine, state: TrainState, host: HostState, batch: Batch
+) -> tuple[TrainState, HostState, InFlight]:
+    """Starts the next step on the devices; does not wait for it. `state` is used up."""
+    control = jax.device_put(Control(*map(np.float32, host.control)))
+    placed = feed.put(batch, machine.mesh, shape(machine, host)[1])
+    heavy = (host.step + 1) % machine.config.train.heavy_every == 0
+    state, signals = train_step(
+        machine.program, state, placed, control, statistics="heavy" if heavy else "light"
+    )
+    after = hosts.dispatched(host)
+    return state, after, InFlight(after.step, after.sequences, host.batch, host.control, signals)
+
+
+def count(host: HostState, done: InFlight) -> HostState:
+    """The step's targets, added to those learned from."""
+    targets = int(done.signals.domain_tokens_M.sum(dtype=np.float64))
+    return dataclasses.replace(host, targets=host.targets + targets)
+
+
+def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
+    """Monitor and policy see one finished step, whose signals are on the host and counted."""
+    config = machine.config
+    if config.mentor.mode == "off":
+        return Learned(host, [], None)
+    micro = config.train.batch // config.train.accumulate
+    context = Context(
+        step=done.step,
+        tokens=host.targets - host.wasted,
+        batch=done.batch,
+        micro_batches=done.batch // micro,
+        progress=done.sequences / config.schedule.total,
+        weights=host.weights,
+    )
+    state, lines, decision = mentor.consider(
+        machine.mentor,
+        host.mentor,
+        done.signals,
+        control=host.control,
+        context=context,
+        batches=host.batches,
+    )
+    host = dataclasses.replace(host, mentor=state)
+    if config.mentor.mode != "act":
+        return Learned(host, lines, None)
+    host, more = hosts.obey(host, decision)
+    return Learned(host, [*lines, *more], decision)
+
+
+def settled(machine: Machine, moment: Moment) -> HostState:
+    """The host's state once everything in flight at `moment` has been learned from."""
+    host = moment.host
+    for done in moment.inflight:
+        done = read(done)
+        host = learn(machine, count(host, done), done).host
+    return host
+
+
+def read(done: InFlight) -> InFlight:
+    """With its signals on the host; waits for the step."""
+    return done._replace(signals=to_host(done.signals))

@@ -1,0 +1,85 @@
+"""Looking at a run from outside: the model of a checkpoint, and the documents behind a step."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+
+from aquila_jax import checkpoint
+from aquila_jax import config as configuration
+from aquila_jax.config import Config
+from aquila_jax.core import sharding
+from aquila_jax.core.journal import read_lines
+from aquila_jax.dmu import trace
+from aquila_jax.dmu.store import open_store
+from aquila_jax.dmu.stream import Stream
+from aquila_jax.evaluate import suite
+from aquila_jax.train import host
+from aquila_jax.train.host import HostState
+from aquila_jax.train.state import Program, TrainState, abstract_state
+
+
+def read_config(workdir: Path) -> Config:
+    """The configuration that the run in `workdir` was started with, its paths filled in."""
+    file = workdir / "config.json"
+    if not file.is_file():
+        raise ValueError(f"{workdir} is no run: it has no config.json; name the folder of a run.")
+    saved = configuration.build(Config, json.loads(file.read_text(encoding="utf-8")), "config")
+    return configuration.located(saved, workdir)
+
+
+def restore(
+    config: Config, workdir: Path, *, step: int | None, report: Callable[[str], None]
+) -> tuple[TrainState, HostState]:
+    """The newest whole checkpoint, or that of `step`, on the mesh in force."""
+    store = open_store(config.data.store)
+    program = Program(
+        model=config.model,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        domains=len(store.manifest.train),
+    )
+    checkpoints = checkpoint.Checkpoints(str((workdir / "checkpoints").absolute()), keep=10**9)
+    if step is not None and step not in checkpoints.steps():
+        raise ValueError(
+            f"{workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}."
+        )
+    like = abstract_state(program, jax.sharding.get_mesh())
+    restored = checkpoints.restore(like, step=step, report=report)
+    checkpoints.close()
+    if restored is None:
+        raise ValueError(f"{workdir} has no checkpoint yet; train first.")
+    return restored[0], host.from_json(restored[1])
+
+
+def evaluate(
+    workdir: Path, *, step: int | None, questions: tuple[str, ...], shots: int, report: Callable
+) -> Iterator[dict]:
+    """Lines as in evaluations.jsonl, measured now; `questions` beside the configuration's."""
+    config = read_config(workdir)
+    with jax.set_mesh(sharding.make_mesh(dict(config.train.mesh))):
+        state, where = restore(config, workdir, step=step, report=report)
+        plan = suite.EvaluateConfig(
+            heldout_tokens=config.evaluate.heldout_tokens,
+            rows=config.evaluate.rows,
+            questions=config.evaluate.questions + questions,
+            shots=shots,
+        )
+        store = open_store(config.data.store)
+        for line in suite.evaluate(plan, state.model, store, length=config.data.length):
+            yield {"step": where.step, "tokens": where.targets} | line
+
+
+def documents(workdir: Path, step: int, *, report: Callable) -> list[trace.TracedDocument]:
+    """The documents that one finished step of the run learned from, in their order."""
+    config = read_config(workdir)
+    lines = [line for line in read_lines(workdir / "metrics.jsonl") if line["step"] == step]
+    if not lines:
+        raise ValueError(f"{workdir} has no step {step} in its metrics.jsonl.")
+    last = lines[-1]["sequences"]
+    store = open_store(config.data.store)
+    stream = Stream(store, config.data.length, config.data.packing)
+    with jax.set_mesh(sharding.make_mesh(dict(config.train.mesh))):
+        _, where = restore(config, workdir, step=None, report=report)
+    return trace.trace(store, stream, where.ledger, last - lines[-1]["batch"], last)

@@ -1,0 +1,42 @@
+"""From a configuration to the machine that its steps run on."""
+
+import json
+from importlib import resources
+
+import jax
+
+from aquila_jax.config import Config
+from aquila_jax.dmu.store import TokenStore
+from aquila_jax.dmu.stream import Stream
+from aquila_jax.train.cycle import Machine
+from aquila_jax.train.mentor import Mentor
+from aquila_jax.train.state import Program
+from aquila_jax.tsm import band
+
+
+def machine(config: Config, store: TokenStore) -> Machine:
+    """On the mesh in force; ValueError if the model was made for another tokenizer."""
+    if config.model.vocab != store.manifest.vocab_size:
+        raise ValueError(
+            f"model.vocab={config.model.vocab} must be the {store.manifest.vocab_size} entries of "
+            f"the tokenizer in {store.path}."
+        )
+    languages = {info.name: info.language for info in store.manifest.train}
+    return Machine(
+        config=config,
+        mesh=jax.sharding.get_mesh(),
+        program=Program(
+            model=config.model,
+            optimizer=config.optimizer,
+            schedule=config.schedule,
+            domains=len(languages),
+        ),
+        stream=Stream(store, config.data.length, config.data.packing),
+        mentor=Mentor(config, languages, calibrations()),
+    )
+
+
+def calibrations() -> dict[str, band.Calibration]:
+    """How wide forecasts have to be, as they come with the package."""
+    file = resources.files("aquila_jax.tsm") / "calibration.json"
+    return band.from_json(json.loads(file.read_text(encoding="utf-8")))

@@ -1,0 +1,149 @@
+"""A person's order to a running job: checked against the run as it stands, and applied."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from aquila_jax.ate import policy
+from aquila_jax.core.signals import Decision, Request
+from aquila_jax.train import host as hosts
+from aquila_jax.train.host import HostState
+
+VERSION = 1
+RANGES = {
+    "lr_scale": (0.0, 10.0), "clip_norm": (1e-6, 1e6), "weight_decay_scale": (0.0, 10.0),
+    "z_loss": (0.0, 1.0), "decay_start": (0.0, math.inf), "decay_end": (1.0, math.inf),
+}  # fmt: skip
+FIELDS = {"version", "author", "why", "control", "weights", "exclude", "request"}
+REQUESTS = ("checkpoint", "rewind", "stop")
+
+
+def parse(text: str, host: HostState, languages: Mapping[str, str]) -> dict:
+    """The order in `text`, checked against the run as it stands; ValueError says what is wrong.
+
+    `languages`: domain -> language.
+    """
+    try:
+        order = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"the order is not JSON ({error}); use `aquila_jax steer`.") from error
+    if not isinstance(order, dict):
+        raise ValueError("the order must be a JSON object; use `aquila_jax steer`.")
+    if order.get("version") != VERSION:
+        raise ValueError(
+            f"the order has version {order.get('version')!r}, this run reads version {VERSION}; "
+            "use the `steer` of the version that runs."
+        )
+    if unknown := sorted(set(order) - FIELDS):
+        raise ValueError(f"the order has fields {unknown}; there are {sorted(FIELDS)}.")
+    if not isinstance(order.get("author"), str) or not order["author"]:
+        raise ValueError("the order names no author; add --author NAME.")
+    checked = {"author": order["author"], "why": str(order.get("why", ""))}
+    checked["control"] = _control(order.get("control") or {}, host)
+    checked["weights"] = _weights(order.get("weights") or {}, host, languages)
+    checked["exclude"] = _ranges(order.get("exclude") or [], host)
+    checked["request"] = _request(order.get("request"), host)
+    if not any(checked[key] for key in ("control", "weights", "exclude", "request")):
+        raise ValueError("the order changes nothing; see `aquila_jax steer --help`.")
+    return checked
+
+
+def apply(host: HostState, order: dict) -> tuple[HostState, list[dict]]:
+    """The host's state under an order, and lines for the journal: the order first."""
+    before = host.control._asdict()
+    changed = {name: [before[name], value] for name, value in order["control"].items()}
+    line = {"kind": "steer", "author": order["author"], "why": order["why"], "control": changed}
+    line |= {"effective_step": host.step + 1, "weights": order["weights"] or None}
+    line |= {"exclude": order["exclude"], "request": order["request"]}
+    remembered = policy.steered(host.mentor.policy, order["control"])
+    host = dataclasses.replace(
+        host, steers=host.steers + 1, mentor=host.mentor._replace(policy=remembered)
+    )
+    host, more = hosts.obey(host, decision(host, order))
+    return host, [line, *more]
+
+
+def decision(host: HostState, order: dict) -> Decision:
+    """An order as a decision."""
+    request = order["request"] and Request(**order["request"])
+    return Decision(
+        host.step,
+        host.step + 1,
+        host.control._replace(**order["control"]),
+        weights=order["weights"] or None,
+        exclude=tuple(tuple(span) for span in order["exclude"]),
+        request=request or None,
+        author=order["author"],
+    )
+
+
+def _control(given: Any, host: HostState) -> dict[str, float]:
+    if not isinstance(given, dict):
+        raise ValueError("`control` must be an object of field and value.")
+    for name, value in given.items():
+        if name not in RANGES:
+            raise ValueError(f"{name} cannot be steered; these can: {', '.join(RANGES)}.")
+        low, high = RANGES[name]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            raise ValueError(f"{name}={value!r} must be a number from {low:g} to {high:g}.")
+    after = host.control._replace(**given)
+    if after.decay_end < after.decay_start:
+        raise ValueError(
+            f"decay_end={after.decay_end:g} must not come before decay_start="
+            f"{after.decay_start:g} sequences."
+        )
+    return {name: float(value) for name, value in given.items()}
+
+
+def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[str, float]:
+    """Of every domain; those of languages are spread over their domains as these stand now."""
+    if not given:
+        return {}
+    known = sorted(set(languages.values()))
+    if not isinstance(given, dict) or set(given) not in (set(languages), set(known)):
+        raise ValueError(
+            f"weights must name each domain once ({', '.join(languages)}), or each language "
+            f"({', '.join(known)})."
+        )
+    values = given.values()
+    if not all(isinstance(x, int | float) and 0 <= x < math.inf for x in values) or not sum(values):
+        raise ValueError(f"weights {given} must be numbers of at least 0, not all of them 0.")
+    if set(given) != set(languages):
+        own = {
+            name: sum(host.weights[d] for d in languages if languages[d] == name) for name in known
+        }
+        given = {
+            name: given[language] * host.weights[name] / max(own[language], 1e-12)
+            for name, language in languages.items()
+        }
+    total = sum(given.values())
+    return {name: given[name] / total for name in languages}
+
+
+def _ranges(given: Any, host: HostState) -> list[list[int]]:
+    for span in given:
+        if len(span) != 2 or not all(isinstance(edge, int) for edge in span):
+            raise ValueError(f"exclude {span} must be FIRST:LAST in sequences.")
+        if not host.sequences <= span[0] < span[1]:
+            raise ValueError(
+                f"exclude {span[0]}:{span[1]} must hold something and lie ahead of sequence "
+                f"{host.sequences}, where the run stands."
+            )
+    return [list(span) for span in given]
+
+
+def _request(given: Any, host: HostState) -> dict | None:
+    if given is None:
+        return None
+    if not isinstance(given, dict) or given.get("kind") not in REQUESTS:
+        raise ValueError(f"request {given!r} must be one of {', '.join(REQUESTS)}.")
+    arguments = given.get("arguments") or {}
+    if given["kind"] == "rewind":
+        step = arguments.get("to_step")
+        if not isinstance(step, int) or not 0 <= step < host.step:
+            raise ValueError(f"rewind to step {step!r} must lie before step {host.step}.")
+        arguments = {"to_step": step}
+    return {"kind": given["kind"], "arguments": arguments}

@@ -1,0 +1,70 @@
+"""What a run tells of its steps: a line of metrics each, scalars, and a word to the person waiting."""
+
+import time
+from collections.abc import Callable
+
+from aquila_jax.core.journal import read_lines
+from aquila_jax.core.signals import to_host
+from aquila_jax.model.config import flops_per_token
+from aquila_jax.report import writers
+from aquila_jax.train import agree, record, speed
+from aquila_jax.train.attribute import Shown
+from aquila_jax.train.cycle import InFlight
+from aquila_jax.train.host import HostState
+from aquila_jax.train.progress import progress_line
+from aquila_jax.train.workdir import Workdir
+
+
+class Records:
+    """The clock, and the files that grow with every step."""
+
+    def __init__(self, folder: Workdir, languages: dict[str, str], *, report: Callable):
+        self.folder, self.languages, self.report = folder, languages, report
+        config = folder.config
+        self.flops_per_token = flops_per_token(config.model, config.data.length)
+        self.peak = speed.peak_flops()
+        self.settled_at, self.reported_at = None, 0.0
+        names = config.train.writers if folder.writes else ()
+        self.write_scalars = writers.open_writers(names, folder.path)
+
+    def line(self, done: InFlight) -> dict:
+        """What the signals of a step say, without the clock; `record.to_signals` reads it back."""
+        line = record.to_line(to_host(done.signals), done.control, self.languages)
+        return {"step": done.step, "sequences": done.sequences, "batch": done.batch} | line
+
+    def add(self, done: InFlight, host: HostState) -> None:
+        """One finished step, whose targets `host` has counted."""
+        line, now = self.line(done), time.time()
+        targets = sum(line["domain_tokens"].values())
+        line |= {"tokens": host.targets, "timeline": host.timeline, "time": now}
+        if self.settled_at is not None:
+            seconds = max(now - self.settled_at, 1e-9)
+            line |= {"step_seconds": seconds, "tokens_per_second": targets / seconds}
+            line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
+        self.settled_at = now
+        self.folder.metrics.append(line)
+        self.write_scalars(done.step, now, writers.flat(line))
+        if now - self.reported_at > self.folder.config.train.report_seconds:
+            self.reported_at = now
+            self.report(progress_line(line, total_sequences=self.folder.config.schedule.total))
+
+    def shown(self, step: int) -> Shown | None:
+        """What a step showed when it was last run; every process must ask."""
+        found = None
+        if self.folder.writes:
+            lines = read_lines(self.folder.path / "metrics.jsonl")
+            own = (line for line in reversed(lines) if line["step"] == step)
+            line = next(own, None)
+            found = line and [line["loss"], line["grad_norm"]]
+        found = agree.told(found)
+        return found and Shown(*found)
+
+    def evaluation(self, where: dict, line: dict) -> None:
+        """One result of an evaluation; `where` has step and tokens."""
+        self.folder.evaluations.append(where | line)
+        self.write_scalars(where["step"], time.time(), writers.flat({"evaluate": line}))
+
+    def pause(self, kind: str, step: int, begun: float) -> None:
+        """Notes a pause since `begun`, which is no part of the speed of a step."""
+        self.settled_at = None
+        self.folder.event(kind, step, seconds=time.time() - begun)

@@ -1,0 +1,167 @@
+"""Every decision of a run once more, from its records alone, compared bit for bit.
+
+What a person asked for and what a repeated step showed cannot be computed again: such lines are
+taken from the journal, whose chain of hashes shows if they were edited.
+"""
+
+import collections
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from aquila_jax.config import Config, build
+from aquila_jax.core.journal import Journal, canonical, first_broken, read_lines
+from aquila_jax.core.signals import Control, Decision
+from aquila_jax.train import cycle, orders, record, rewind
+from aquila_jax.train import host as hosts
+from aquila_jax.train.cycle import InFlight, Machine, Moment
+from aquila_jax.train.machinery import calibrations
+from aquila_jax.train.mentor import Mentor
+
+
+class Differs(ValueError):
+    """The records do not follow from each other."""
+
+
+class Told(NamedTuple):
+    """How much was compared."""
+
+    steps: int
+    lines: int
+    decisions: int
+
+
+def replay(workdir: Path) -> Told:
+    """Compares; raises `Differs` at the first line that is not what it should be."""
+    file = workdir / "journal.jsonl"
+    recorded, metrics = read_lines(file), read_lines(workdir / "metrics.jsonl")
+    if not recorded:
+        raise ValueError(f"{file} is missing or empty; --workdir must name the folder of a run.")
+    if (broken := first_broken(recorded)) is not None:
+        raise Differs(
+            f"line {broken + 1} of {file} does not have the hash that follows from the lines "
+            "before it: it was edited, or one before it was removed."
+        )
+    config = build(Config, json.loads((workdir / "config.json").read_text("utf-8")), "config")
+    again = Again(config, recorded, metrics)
+    for number, line in enumerate(metrics, 1):
+        again.step(line, f"line {number} of {workdir / 'metrics.jsonl'}")
+    again.person()
+    if again.journal.count < len(recorded):
+        raise Differs(
+            f"line {again.journal.count + 1} of {file} ({recorded[again.journal.count]['kind']}) "
+            "does not follow from the steps in metrics.jsonl."
+        )
+    decisions = sum(line["kind"] == "decision" for line in recorded)
+    return Told(len(metrics), len(recorded), decisions)
+
+
+class Again:
+    """A run without devices: where it stands, and the journal as it should be."""
+
+    def __init__(self, config: Config, recorded: list[dict], metrics: list[dict]):
+        self.config, self.recorded = config, recorded
+        self.shown = {(line["timeline"], line["step"]): line for line in metrics}
+        start = recorded[0]
+        mentor = Mentor(config, start["domains"], calibrations())
+        self.machine = Machine(config=config, mesh=None, program=None, stream=None, mentor=mentor)
+        self.host = hosts.start(config, mentor, start["sizes"])
+        self.inflight = collections.deque()
+        self.moments: dict[tuple[int, int], Moment] = {}
+        self.wanted = {line["to_step"] for line in recorded if line["kind"] == "rewind"}
+        self.journal = Journal(None)
+        first = {"kind": "mixture", "first_sequence": 0, "weights": self.host.weights}
+        self._compare(0, [_content(start), first])
+        self._remember()
+
+    def step(self, line: dict, where: str) -> None:
+        """One line of metrics: the step is dispatched and learned from, as the run did."""
+        if line["timeline"] < self.host.timeline:  # was in flight when the run went back
+            return
+        self._dispatch_for(line["step"])
+        done = self._read(self.inflight.popleft(), self.host.timeline)
+        logged = Control(**{name: line[name] for name in Control._fields})
+        self.host = cycle.count(self.host, done)
+        decided = (done.step, self.host.targets, done.control)
+        if decided != (line["step"], line["tokens"], logged):
+            raise Differs(
+                f"{where} has step {line['step']} with {line['tokens']} tokens under {logged}, but "
+                f"what follows is step {done.step} with {self.host.targets} under {done.control}."
+            )
+        self.host, lines, decision = cycle.learn(self.machine, self.host, done)
+        self._compare(done.step, lines)
+        if decision is not None:
+            self._follow(decision)
+
+    def person(self) -> None:
+        """Orders that were taken where the run stands."""
+        while self.journal.count < len(self.recorded):
+            entry = self.recorded[self.journal.count]
+            if entry["kind"] != "steer" or entry["step"] != self.host.step:
+                return
+            order = _order(entry)
+            self.host, lines = orders.apply(self.host, order)
+            self._compare(self.host.step, lines)
+            self._follow(orders.decision(self.host, order))
+
+    def _dispatch_for(self, step: int) -> None:
+        """Goes on until the run read the signals of `step`: `lag` steps later, or at the end."""
+        while self.host.step < step + self.config.train.lag:
+            self.person()
+            if self.host.sequences >= self.config.schedule.total:
+                return
+            before, self.host = self.host, hosts.dispatched(self.host)
+            after = self.host
+            self.inflight.append(
+                InFlight(after.step, after.sequences, before.batch, before.control, None)
+            )
+            self._remember()
+
+    def _remember(self) -> None:
+        if self.host.step in self.wanted:
+            self.moments[self.host.step] = Moment(None, self.host, tuple(self.inflight))
+
+    def _follow(self, decision: Decision) -> None:
+        if decision.request is None or decision.request.kind != "rewind":
+            return
+        while self.inflight:
+            done = self._read(self.inflight.popleft(), self.host.timeline)
+            self.host = cycle.count(self.host, done)
+        moment = self.moments[decision.request.arguments["to_step"]]
+        read = tuple(self._read(done, moment.host.timeline) for done in moment.inflight)
+        then = cycle.settled(self.machine, moment._replace(inflight=read))
+        entry = self.recorded[self.journal.count] if self.journal.count < len(self.recorded) else {}
+        left = self.host.step
+        self.host, more = hosts.back(self.host, then, decision)
+        line = rewind.told(self.host, decision, left=left, evidence=entry.get("evidence"))
+        self._compare(decision.step, [line, *more])
+
+    def _read(self, done: InFlight, timeline: int) -> InFlight:
+        line = self.shown[timeline, done.step]
+        return done._replace(signals=record.to_signals(line, tuple(self.machine.mentor.languages)))
+
+    def _compare(self, step: int, lines: list[dict]) -> None:
+        for line in lines:
+            number = self.journal.count
+            made = self.journal.append(step, **line)
+            found = self.recorded[number] if number < len(self.recorded) else None
+            if canonical(made) != canonical(found):
+                raise Differs(
+                    f"line {number + 1} of journal.jsonl is {_short(found)}, but what follows "
+                    f"from the steps is {_short(made)}."
+                )
+
+
+def _content(entry: dict) -> dict:
+    return {key: value for key, value in entry.items() if key not in ("seq", "step", "hash")}
+
+
+def _order(entry: dict) -> dict:
+    """What a person asked for, from the line about it."""
+    control = {name: after for name, (_, after) in entry["control"].items()}
+    kept = {key: entry[key] for key in ("author", "why", "exclude", "request")}
+    return kept | {"control": control, "weights": entry["weights"] or {}}
+
+
+def _short(entry: dict | None) -> str:
+    return "missing" if entry is None else json.dumps(entry, ensure_ascii=False)[:300]

@@ -1,0 +1,123 @@
+"""Back to an earlier step, exactly: from host memory, or from a checkpoint and run forward again."""
+
+from collections.abc import Callable
+
+import jax
+
+from aquila_jax.checkpoint import CheckpointError, Checkpoints
+from aquila_jax.core.signals import Control, Decision
+from aquila_jax.train import cycle, record
+from aquila_jax.train import host as hosts
+from aquila_jax.train.attribute import Shown, attribute
+from aquila_jax.train.cycle import InFlight, Machine, Moment
+from aquila_jax.train.host import HostState
+from aquila_jax.train.snapshots import Ring
+from aquila_jax.train.state import abstract_state, init_state
+
+Steer = Callable[[HostState], HostState]  # applies what a person asked for at this step
+
+
+def beginning(machine: Machine) -> Moment:
+    """The moment before the first step."""
+    state = init_state(machine.program, jax.random.key(machine.config.train.seed))
+    return Moment(state, hosts.start(machine.config, machine.mentor, machine.stream.sizes), ())
+
+
+def reach(
+    machine: Machine, step: int, *, ring: Ring, checkpoints: Checkpoints, steer: Steer
+) -> Moment:
+    """The moment after `step` of this timeline, which is then in the ring.
+
+    Where the ring no longer has it, the steps since the newest checkpoint before it are run
+    again, so that it does not matter for the result when a run was last started.
+    """
+    if (kept := ring.find(step)) is not None:
+        return kept
+    checkpoints.wait()
+    older = [other for other in checkpoints.steps() if other <= step]
+    moment = _newest(machine, checkpoints, older) or beginning(machine)
+    moment = advance(machine, moment, step, steer=steer)
+    ring.keep(moment)
+    return moment
+
+
+def go_back(
+    machine: Machine,
+    decision: Decision,
+    *,
+    ring: Ring,
+    checkpoints: Checkpoints,
+    steer: Steer,
+    shown: Callable[[int], Shown | None],
+) -> tuple[Moment, dict]:
+    """The moment that a rewind asks for, and whose fault the suspect step was, as evidence.
+
+    `shown` tells what a recorded step showed. The second time the same trouble comes, it has
+    been looked into already.
+    """
+    asked = decision.request.arguments
+    step, suspect = asked["to_step"], asked.get("suspect_step")
+    moment = reach(machine, step, ring=ring, checkpoints=checkpoints, steer=steer)
+    if suspect is None or decision.evidence.get("recurrence"):
+        return moment, {}
+    before, bad = shown(suspect - 1), shown(suspect)
+    if before is None or bad is None:
+        return moment, {}
+    at = advance(machine, moment, suspect - 1, steer=steer)
+    found = attribute(machine, at, before=before, bad=bad, later=asked["exclude"][1])
+    return ring.find(step), {"suspect_step": suspect} | found
+
+
+def advance(machine: Machine, moment: Moment, step: int, *, steer: Steer) -> Moment:
+    """Runs on to `step` as the run did, without telling anybody; uses up the state of `moment`."""
+    state, host, inflight = moment.state, moment.host, list(moment.inflight)
+    while host.step < step:
+        host = steer(host)
+        batch = machine.stream.batch(
+            host.ledger, host.sequences, cycle.shape(machine, host), cycle.rows(machine, host)
+        )
+        state, host, done = cycle.launch(machine, state, host, batch)
+        inflight.append(done)
+        while len(inflight) > machine.config.train.lag:
+            done = cycle.read(inflight.pop(0))
+            host = cycle.learn(machine, cycle.count(host, done), done).host
+    return Moment(state, host, tuple(inflight))
+
+
+def told(host: HostState, decision: Decision, *, left: int, evidence: dict | None) -> dict:
+    """The journal's line about a rewind to `host`, from `left` dispatched steps."""
+    line = {"kind": "rewind", "author": decision.author, "rule": decision.rule}
+    line |= {"to_step": host.step, "left_step": left, "timeline": host.timeline}
+    return line | {"wasted": host.wasted, "evidence": evidence}
+
+
+def to_json(inflight, line: Callable[[InFlight], dict]) -> list[dict]:
+    """Steps in flight as they are saved with a checkpoint."""
+    return [{"control": done.control._asdict(), "line": line(done)} for done in inflight]
+
+
+def from_json(machine: Machine, saved: dict, state) -> Moment:
+    """The moment of a checkpoint."""
+    domains = tuple(machine.mentor.languages)
+    inflight = tuple(
+        InFlight(
+            step=one["line"]["step"],
+            sequences=one["line"]["sequences"],
+            batch=one["line"]["batch"],
+            control=Control(**one["control"]),
+            signals=record.to_signals(one["line"], domains),
+        )
+        for one in saved["inflight"]
+    )
+    return Moment(state, hosts.from_json(saved), inflight)
+
+
+def _newest(machine: Machine, checkpoints: Checkpoints, steps: list[int]) -> Moment | None:
+    like = abstract_state(machine.program, machine.mesh)
+    for step in reversed(steps):
+        try:
+            restored = checkpoints.restore(like, step=step, report=lambda line: None)
+        except CheckpointError:
+            continue  # damaged: the one before it will do
+        return from_json(machine, restored[1], restored[0])
+    return None

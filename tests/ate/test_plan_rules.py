@@ -1,0 +1,58 @@
+import math
+
+from aquila_jax.ate import plan_rules
+from aquila_jax.ate.memory import Action, PolicyState
+from aquila_jax.ate.situation import Decay
+from aquila_jax.core.signals import Forecast
+from tests.ate.situations import alarm, situation, with_config, with_control
+
+MAY = with_config(may=("decay",))
+FORECAST = Forecast(300, 3.5, None, None, 0.9, 0, {}, {})
+BETTER, UNSURE = Decay(7000.0, 0.01, 0.95), Decay(6000.0, 0.02, 0.6)
+
+
+def forecast_of(*decays, streak=0, **changes):
+    memory = PolicyState(clock=299, streaks={"start_decay": streak})
+    given = situation(config=MAY, decays=decays, memory=memory, **changes)
+    object.__setattr__(given.assessment, "forecast", FORECAST)
+    return given
+
+
+def test_the_decay_moves_after_three_sure_forecasts_in_a_row():
+    streak = 0
+    for _ in range(3):
+        given = forecast_of(BETTER, UNSURE, streak=streak)
+        assert plan_rules.start_decay(given) is None
+        streak = plan_rules.confirm(given)["start_decay"]
+    assert streak == 3
+    proposal = plan_rules.start_decay(forecast_of(BETTER, UNSURE, streak=3))
+    assert proposal.changes == {"decay_start": 7000.0}
+    assert plan_rules.confirm(forecast_of(UNSURE, streak=2))["start_decay"] == 0
+
+
+def test_between_forecasts_the_streak_stays():
+    memory = PolicyState(clock=299, streaks={"start_decay": 2})
+    assert plan_rules.confirm(situation(memory=memory)) == {"start_decay": 2}
+
+
+def test_never_into_the_past_nor_without_leave_nor_once_it_falls():
+    past = forecast_of(Decay(2000.0, 0.5, 0.99), streak=3)
+    assert plan_rules.start_decay(past) is None
+    falling = forecast_of(BETTER, streak=3, control=with_control(decay_start=2000.0))
+    assert plan_rules.start_decay(falling) is None
+    flat = alarm("plateau", gain=0.0)
+    assert plan_rules.start_decay(situation(flat)) is None
+    assert plan_rules.start_decay(situation(flat, config=MAY)).changes == {"decay_start": 3000.0}
+
+
+def test_the_batch_grows_where_the_plan_says_with_the_root_of_two():
+    planned = with_config(grow_batch_at=(0.25, 0.5))
+    given = situation(config=planned)
+    proposal = plan_rules.grow_batch(given)
+    assert proposal.request.arguments == {"batch": 20}
+    assert math.isclose(proposal.changes["lr_scale"], math.sqrt(2), rel_tol=1e-5)
+    once = PolicyState(clock=299, actions=(Action(250, 250, "grow_batch", "batch"),))
+    assert plan_rules.grow_batch(situation(config=planned, memory=once)) is None
+    assert plan_rules.grow_batch(situation(step=200, config=planned)) is None
+    troubled = PolicyState(clock=299, troubled=290)
+    assert plan_rules.grow_batch(situation(config=planned, memory=troubled)) is None

@@ -1,0 +1,81 @@
+import dataclasses
+
+import pytest
+
+from aquila_jax.ate import safety_rules
+from aquila_jax.ate.memory import Action, PolicyState
+from tests.ate.situations import alarm, situation, with_config
+
+
+def rewound(*clocks: int, **fields) -> PolicyState:
+    actions = tuple(Action(clock, clock, "rewind", "safety") for clock in clocks)
+    return PolicyState(clock=299, loss=4.0, actions=actions, **fields)
+
+
+BURSTS = ("repeated_spikes", "non_finite_burst")
+
+
+@pytest.mark.parametrize("kind", BURSTS)
+def test_damage_leads_back_before_its_first_step_and_leaves_its_data_out(kind):
+    proposal = safety_rules.rewind(situation(alarm(kind, count=5, window=128, first=290)))
+    asked = proposal.request.arguments
+    assert proposal.request.kind == "rewind"
+    assert asked["to_step"] == 250 and asked["suspect_step"] == 290  # a multiple of 50
+    first, last = asked["exclude"]
+    assert first == 2890  # the first sequence of step 290
+    assert last == 3000 + 40 * 10  # two windows of 20 steps more
+    assert proposal.changes == {}
+
+
+def test_the_same_trouble_again_goes_further_back_with_a_gentler_rate():
+    burst = alarm("repeated_spikes", count=5, window=128, first=290)
+    steps, scales = [], []
+    for before in ([], [280], [270, 280]):
+        proposal = safety_rules.rewind(situation(burst, memory=rewound(*before)))
+        steps.append(proposal.request.arguments["to_step"])
+        scales.append(proposal.changes.get("lr_scale", 1.0))
+    assert steps == [250, 250, 200] and scales == [1.0, 0.7, 0.7]
+    long_ago = safety_rules.rewind(situation(burst, memory=rewound(10)))
+    assert long_ago.changes == {} and long_ago.request.arguments["to_step"] == 250
+
+
+def test_never_before_the_beginning():
+    early = alarm("non_finite_burst", step=6, count=5, window=128, first=1)
+    asked = safety_rules.rewind(situation(early, step=6)).request.arguments
+    assert asked["to_step"] == 0 and asked["exclude"][0] == 0
+
+
+def test_after_the_last_rewind_a_person_is_called():
+    burst = alarm("repeated_spikes", count=5, window=128, first=290)
+    request = safety_rules.rewind(situation(burst, memory=rewound(1, 2, 3))).request
+    assert request.kind == "stop" and "person" in request.arguments["why"]
+    patient = situation(burst, memory=rewound(1, 2, 3), config=with_config(rewinds=4))
+    assert safety_rules.rewind(patient).request.kind == "rewind"
+
+
+def test_a_divergence_that_a_lower_rate_did_not_cure_is_rewound():
+    rising = alarm("slow_divergence", rise=0.2, share=1.0)
+    assert safety_rules.rewind(situation(rising)) is None  # first the rate
+    backed_off = PolicyState(clock=299, actions=(Action(200, 200, "back_off", "rate"),))
+    proposal = safety_rules.rewind(situation(rising, memory=backed_off))
+    assert proposal.request.arguments["to_step"] == 150  # two windows before the back-off
+    assert proposal.changes == {"lr_scale": 0.7}
+
+
+def test_remedies_that_do_not_help_end_in_a_call():
+    tried = situation(memory=PolicyState(clock=299, failures=2))
+    assert safety_rules.give_up(tried) is None
+    tried = dataclasses.replace(tried, memory=PolicyState(clock=299, failures=3))
+    assert safety_rules.give_up(tried).request.kind == "stop"
+
+
+def test_a_hopeless_run_is_stopped_only_with_leave():
+    stalled = alarm("stalled", fall=0.0, steps=300)
+    assert safety_rules.hopeless(situation(stalled)) is None
+    allowed = situation(stalled, config=with_config(may=("stop",)))
+    assert safety_rules.hopeless(allowed).request.kind == "stop"
+
+
+def test_a_healthy_step_asks_for_nothing():
+    one = situation(alarm("spike", z=8.0))
+    assert safety_rules.rewind(one) is None and safety_rules.give_up(one) is None
