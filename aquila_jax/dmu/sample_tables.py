@@ -96,11 +96,11 @@ COUNTS = [
 EVENTS = """
 1776-07-04|the Declaration of Independence was adopted in Philadelphia|《独立宣言》在费城通过
 1789-07-14|the people of Paris stormed the Bastille|巴黎人民攻占了巴士底狱
-1869-05-10|the first railway across North America was finished|第一条横贯北美的铁路竣工
+1869-05-10|the first railway across the United States was finished|第一条横贯美国的铁路竣工
 1895-12-28|the Lumiere brothers showed films to a paying public in Paris|卢米埃尔兄弟在巴黎公开放映电影
-1903-12-17|the Wright brothers flew the first aeroplane|莱特兄弟驾驶第一架飞机飞行
+1903-12-17|the Wright brothers made their first flight with an engine|莱特兄弟首次完成动力飞行
 1912-04-15|the Titanic sank in the Atlantic|泰坦尼克号在大西洋沉没
-1918-11-11|the First World War ended|第一次世界大战结束
+1918-11-11|the fighting of the First World War ended|第一次世界大战停战
 1945-10-24|the United Nations was founded|联合国成立
 1949-10-01|the People's Republic of China was proclaimed in Beijing|中华人民共和国在北京宣告成立
 1953-05-29|Hillary and Tenzing reached the top of Mount Everest|希拉里和丹增登上珠穆朗玛峰
