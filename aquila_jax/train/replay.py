@@ -76,9 +76,9 @@ class Again:
 
     def step(self, line: dict, where: str) -> None:
         """One line of metrics: the step is dispatched and learned from, as the run did."""
+        self._dispatch_for(line)
         if line["timeline"] < self.host.timeline:  # was in flight when the run went back
             return
-        self._dispatch_for(line["step"])
         done = self._read(self.inflight.popleft(), self.host.timeline)
         logged = Control(**{name: line[name] for name in Control._fields})
         self.host = cycle.count(self.host, done)
@@ -104,11 +104,13 @@ class Again:
             self._compare(self.host.step, lines)
             self._follow(orders.decision(self.host, order))
 
-    def _dispatch_for(self, step: int) -> None:
-        """Goes on until the run read the signals of `step`: `lag` steps later, or at the end."""
-        while self.host.step < step + self.config.train.lag:
+    def _dispatch_for(self, line: dict) -> None:
+        """Goes on until the run read these signals: `lag` steps later, at the end, or never."""
+        until = line["step"] + self.config.train.lag
+        while line["timeline"] == self.host.timeline and self.host.step < until:
             self.person()
-            if self.host.sequences >= self.config.schedule.total:
+            all_read = self.host.sequences >= self.config.schedule.total
+            if all_read or line["timeline"] != self.host.timeline:
                 return
             before, self.host = self.host, hosts.dispatched(self.host)
             after = self.host

@@ -9,6 +9,7 @@ from aquila_jax.ate.schedules import Schedule
 from aquila_jax.core.signals import Batch, Control
 from aquila_jax.model.config import ModelConfig
 from aquila_jax.train.state import Program
+from tests.train import small
 
 MODEL = ModelConfig(
     vocab=128, layers=2, embed=32, ffn=64, heads=4, kv_heads=2, head_dim=8,
@@ -25,6 +26,14 @@ PROGRAM = Program(
 @pytest.fixture(scope="session")
 def program() -> Program:
     return PROGRAM
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """A folder with a small prepared store, in which runs live side by side."""
+    folder = tmp_path_factory.mktemp("small")
+    small.make_store(folder)
+    return folder
 
 
 def neutral(program: Program, **changes: float) -> Control:

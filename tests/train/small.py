@@ -32,8 +32,14 @@ def config(store: pathlib.Path, **mentor) -> Config:
     return build(Config, changed, "config")
 
 
-def make_store(folder: pathlib.Path) -> pathlib.Path:
-    """A token store of generated text."""
+def change(settings: Config, part: str, **fields) -> Config:
+    """Other values of one part of the configuration."""
+    changed = dataclasses.replace(getattr(settings, part), **fields)
+    return dataclasses.replace(settings, **{part: changed})
+
+
+def make_store(folder: pathlib.Path) -> None:
+    """A token store of generated text, in `folder`/store."""
     store = folder / "store"
     made = config(store)
     write_sample(folder / "sample", seed=0, megabytes=made.data.sample_megabytes)
@@ -45,7 +51,6 @@ def make_store(folder: pathlib.Path) -> pathlib.Path:
     )
     settings = dataclasses.replace(made.prepare, sources=sources)
     prepare.prepare(settings, str(store), report=lambda line: None)
-    return store
 
 
 def run(settings: Config, workdir: pathlib.Path) -> str:

@@ -1,0 +1,98 @@
+import json
+import shutil
+
+import pytest
+
+from aquila_jax.core.journal import chain
+from aquila_jax.train.replay import Differs, replay
+from tests.train import faults, small
+
+
+@pytest.fixture(scope="module")
+def acted(runs):
+    """A run with a rewind, killed once on the way."""
+    with pytest.MonkeyPatch.context() as patch:
+        faults.mislabel(patch, 37 * small.BATCH, 48 * small.BATCH)
+        faults.die(patch, 30 * small.BATCH)
+        config = small.config(runs / "store", mode="act")
+        with pytest.raises(faults.Died):
+            small.run(config, runs / "acted")
+        small.run(config, runs / "acted")
+    return runs / "acted"
+
+
+@pytest.fixture
+def copy(acted, tmp_path):
+    for name in ("config.json", "metrics.jsonl", "journal.jsonl"):
+        shutil.copy(acted / name, tmp_path / name)
+    return tmp_path
+
+
+def test_every_line_follows_from_the_steps(acted):
+    told = replay(acted)
+    journal = small.lines(acted, "journal")
+    assert told.lines == len(journal) and told.decisions == 1
+    assert told.steps == len(small.lines(acted, "metrics"))
+
+
+def rewrite(workdir, name, edit, *, rechain=False):
+    lines = small.lines(workdir, name)
+    edit(lines)
+    previous = ""
+    for line in lines if rechain else []:
+        line["hash"] = previous = chain(previous, line)
+    (workdir / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def number_of(workdir, kind):
+    return next(i for i, line in enumerate(small.lines(workdir, "journal")) if line["kind"] == kind)
+
+
+def test_an_edited_line_is_named(copy):
+    at = number_of(copy, "decision")
+
+    def edit(lines):
+        lines[at]["evidence"]["count"] = 6
+
+    rewrite(copy, "journal", edit)
+    with pytest.raises(Differs, match=f"line {at + 1} of .* does not have the hash"):
+        replay(copy)
+
+
+@pytest.mark.parametrize("kind", ["decision", "rewind", "verify", "alarm", "mixture"])
+def test_an_edit_with_new_hashes_is_found_by_what_follows_from_the_steps(copy, kind):
+    at = number_of(copy, kind)
+    rewrite(copy, "journal", lambda lines: lines[at].update(author="nobody"), rechain=True)
+    with pytest.raises(Differs, match=f"line {at + 1} of journal.jsonl is .*nobody"):
+        replay(copy)
+
+
+def test_a_removed_line_is_found(copy):
+    at = number_of(copy, "verify")
+    rewrite(copy, "journal", lambda lines: lines.pop(at), rechain=True)
+    with pytest.raises(Differs, match=f"line {at + 1} of journal.jsonl is missing"):
+        replay(copy)
+
+
+def test_an_edited_step_is_found(copy):
+    def edit(lines):
+        lines[40]["lr_scale"] = 0.9
+
+    rewrite(copy, "metrics", edit)
+    with pytest.raises(Differs, match=r"line 41 of .*metrics.jsonl"):
+        replay(copy)
+
+
+def test_a_run_that_is_not_done_yet_is_followed_as_far_as_it_is(copy):
+    rewrite(copy, "metrics", lambda lines: lines.__delitem__(slice(40, None)))
+    rewrite(
+        copy,
+        "journal",
+        lambda lines: lines.__delitem__(slice(number_of(copy, "decision") - 1, None)),
+    )
+    assert replay(copy).steps == 40
+
+
+def test_a_folder_without_a_journal_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="must name the folder of a run"):
+        replay(tmp_path)

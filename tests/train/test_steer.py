@@ -1,0 +1,152 @@
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from aquila_jax import cli
+from aquila_jax.config import plain
+from aquila_jax.dmu.sample import DOMAINS
+from aquila_jax.train import host as hosts
+from aquila_jax.train import inbox, orders
+from aquila_jax.train.mentor import Mentor
+from aquila_jax.train.replay import replay
+from tests.train import small
+
+LANGUAGES = {domain.name: domain.language for domain in DOMAINS}
+
+
+def order(**fields):
+    return {"author": "mei", "why": "a test"} | fields
+
+
+BAD = {
+    "not JSON": ("{", "is not JSON"),
+    "newer version": (json.dumps(order(version=2, control={"lr_scale": 0.5})), "version 2"),
+    "unknown field": (json.dumps(order(version=1, contrl={})), "contrl"),
+    "unknown control": (json.dumps(order(version=1, control={"lr": 0.5})), "cannot be steered"),
+    "out of range": (json.dumps(order(version=1, control={"lr_scale": 11})), "from 0 to 10"),
+    "not a number": (json.dumps(order(version=1, control={"lr_scale": None})), "must be a number"),
+    "past sequences": (json.dumps(order(version=1, exclude=[[0, 1]])), "lie ahead"),
+    "unknown domain": (json.dumps(order(version=1, weights={"fr": 1})), "each domain once"),
+    "no author": (json.dumps({"version": 1, "control": {"lr_scale": 1}}), "no author"),
+    "future rewind": (
+        json.dumps(order(version=1, request={"kind": "rewind", "arguments": {"to_step": 99}})),
+        "before step",
+    ),
+    "nothing": (json.dumps(order(version=1)), "changes nothing"),
+}
+
+
+@pytest.fixture(scope="module")
+def host(runs):
+    """A run that stands at step 10."""
+    made = small.config(runs / "store")
+    sizes = dict.fromkeys(LANGUAGES, 1000)
+    begun = hosts.start(made, Mentor(made, LANGUAGES, {}), sizes)
+    return dataclasses.replace(begun, step=10, sequences=80)
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_a_bad_order_is_refused_with_the_reason(host, text, message):
+    with pytest.raises(ValueError, match=message):
+        orders.parse(text, host, LANGUAGES)
+
+
+def test_weights_of_languages_are_spread_over_their_domains(host):
+    text = json.dumps(order(version=1, weights={"en": 3.0, "zh": 1.0, "code": 0.0, "en-zh": 0.0}))
+    weights = orders.parse(text, host, LANGUAGES)["weights"]
+    assert sum(weights.values()) == pytest.approx(1)
+    english = [weights[name] for name, language in LANGUAGES.items() if language == "en"]
+    assert english == pytest.approx([0.25] * 3) and weights["code"] == 0
+
+
+def test_an_excluded_stretch_is_read_by_nobody(host):
+    text = json.dumps(order(version=1, exclude=[[100, 120], [200, 201]]))
+    after, lines = orders.apply(host, orders.parse(text, host, LANGUAGES))
+    assert after.ledger.skips == ((100, 120), (200, 201))
+    assert lines[0]["exclude"] == [[100, 120], [200, 201]] and after.steers == 1
+
+
+@pytest.fixture(scope="module")
+def steered(runs):
+    """Six orders wait when the run starts, which takes one every fifth step."""
+    workdir, config = runs / "steered", small.config(runs / "store", mode="act")
+    workdir.mkdir()
+    (workdir / "config.json").write_text(json.dumps(plain(config)))
+    for given in (
+        order(control={"lr_scale": 0.5}),  # before step 1
+        order(version=2, control={"lr_scale": 0.1}),  # refused at step 5
+        order(weights={"en": 1.0, "zh": 0.0, "code": 0.0, "en-zh": 0.0}),  # after step 10
+        order(exclude=[[200, 240]]),  # after step 15
+        order(request={"kind": "rewind", "arguments": {"to_step": 12}}),  # after step 20
+        order(request={"kind": "stop"}),  # after step 15 of the new timeline
+    ):
+        inbox.hand_in(workdir, given)
+    assert small.run(config, workdir) == "called"
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def gone_on(runs, steered):
+    """The stopped run, started again."""
+    workdir = runs / "gone_on"
+    shutil.copytree(steered, workdir)
+    assert small.run(small.config(runs / "store", mode="act"), workdir) == "finished"
+    return workdir
+
+
+def test_orders_are_taken_one_by_one_with_author_and_step(gone_on):
+    taken = [line for line in small.lines(gone_on, "journal") if line["kind"] == "steer"]
+    assert [line["step"] for line in taken] == [0, 10, 15, 20, 15]
+    assert {line["author"] for line in taken} == {"mei"}
+    assert taken[0]["control"] == {"lr_scale": [1.0, 0.5]}
+
+
+def test_they_do_what_they_say(gone_on):
+    lines = small.lines(gone_on, "metrics")
+    assert {line["lr_scale"] for line in lines} == {0.5}
+    languages = [(line["step"], set(line["language_loss"])) for line in lines]
+    assert all(found <= {"en", "en-zh"} for step, found in languages if step > 10)
+    assert {"zh"} <= set().union(*(found for step, found in languages if step <= 10))
+    first = [line["step"] for line in lines if line["timeline"] == 1][0]
+    assert first == 13 and lines[-1]["step"] == small.STEPS
+    saved = gone_on / "checkpoints" / str(small.STEPS) / "host" / "metadata"
+    assert json.loads(json.loads(saved.read_text())["ledger"])["skips"] == [[200, 240]]
+
+
+def test_a_refused_order_is_kept_with_its_reason_and_changes_nothing(gone_on):
+    [reason] = (gone_on / "steer" / "refused").glob("*.reason")
+    assert "version 2" in reason.read_text()
+    [event] = [line for line in small.lines(gone_on, "events") if line["kind"] == "refused"]
+    assert event["step"] == 5 and "version 2" in event["why"]
+
+
+def test_the_journal_of_a_steered_run_can_be_replayed(gone_on):
+    assert replay(gone_on).lines == len(small.lines(gone_on, "journal"))
+
+
+def test_started_from_an_older_checkpoint_the_orders_are_taken_again(runs, steered, tmp_path):
+    workdir = tmp_path / "older"
+    shutil.copytree(steered, workdir)
+    shutil.rmtree(workdir / "checkpoints" / "15")
+    assert small.run(small.config(runs / "store", mode="act"), workdir) == "called"
+    assert (workdir / "journal.jsonl").read_bytes() == (steered / "journal.jsonl").read_bytes()
+    assert small.losses(workdir) == small.losses(steered)
+
+
+def test_the_verb_writes_what_the_run_reads(runs, steered, host, capsys):
+    command = ["steer", "--workdir", str(steered), "--author", "mei"]
+    given = ["--set", "lr_scale=0.5", "--weights", "en=0.5,zh=0.5,code=0,en-zh=0", "--why", "so",
+             "--exclude", "90:100", "--checkpoint"]  # fmt: skip
+    assert cli.main(command + given) == 0
+    [file] = (steered / "steer" / "inbox").glob("*.json")
+    taken = orders.parse(file.read_text(), host, LANGUAGES)
+    file.unlink()
+    assert taken["control"] == {"lr_scale": 0.5} and taken["exclude"] == [[90, 100]]
+    assert taken["request"] == {"kind": "checkpoint", "arguments": {}} and taken["why"] == "so"
+    assert cli.main([*command, "--list"]) == 0
+    assert "steer       mei" in capsys.readouterr().out
+    assert cli.main([*command, "--set", "lr_scale=x"]) == 1
+    assert cli.main([*command, "--stop", "--rewind", "3"]) == 1
+    assert cli.main(["steer", "--workdir", str(runs), "--stop"]) == 1
