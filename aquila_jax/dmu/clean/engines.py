@@ -2,6 +2,7 @@
 
 import collections
 import copy
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -26,7 +27,9 @@ def run(
         _run_here(pipeline, tasks, logs, report)
     elif engine in EXECUTORS:
         report(f"{name}: {tasks} tasks, {workers} at a time")
-        EXECUTORS[engine](list(pipeline), tasks=tasks, workers=workers, logging_dir=logs).run()
+        EXECUTORS[engine](
+            pipeline=list(pipeline), tasks=tasks, workers=workers, logging_dir=logs
+        ).run()
     else:
         raise ValueError(f"engine={engine!r} must be one of {', '.join(EXECUTORS)}.")
     missing = [rank for rank in range(tasks) if not _mark(logs, rank).exists()]
@@ -54,4 +57,8 @@ def _mark(logs: str, rank: int) -> pathlib.Path:
     return pathlib.Path(logs) / "completions" / f"{rank:05d}"
 
 
-EXECUTORS = {"local": LocalPipelineExecutor, "ray": RayPipelineExecutor}
+# A Ray job starts in seconds, so that one takes several tasks, each in a process of its own.
+EXECUTORS = {
+    "local": LocalPipelineExecutor,
+    "ray": functools.partial(RayPipelineExecutor, tasks_per_job=4, mem_per_cpu_gb=1),
+}
