@@ -1,6 +1,7 @@
 """The one door: `python -m aquila_jax VERB --config=configs/NAME.py --workdir=DIR`."""
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -15,9 +16,10 @@ from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
+from aquila_jax.evaluate.suite import in_words
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
-from aquila_jax.train import distributed, inbox
+from aquila_jax.train import distributed, inbox, look
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
 
@@ -112,6 +114,29 @@ def _replay(options: argparse.Namespace, settings: list[str]) -> int:
     return FINISHED
 
 
+def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
+    _require_nothing(settings)
+    for line in look.evaluate(
+        options.workdir,
+        step=options.step,
+        questions=tuple(options.questions),
+        shots=options.shots,
+        report=_say,
+    ):
+        _say(json.dumps(line, ensure_ascii=False) if options.json else in_words(line))
+    return FINISHED
+
+
+def _trace(options: argparse.Namespace, settings: list[str]) -> int:
+    _require_nothing(settings)
+    for found in look.documents(options.workdir, options.step, report=_say):
+        print(
+            f"sequence {found.sequence:,}  {found.domain} epoch {found.epoch}  document "
+            f"{found.document} tokens {found.first}-{found.last}  {json.dumps(found.provenance)}"
+        )
+    return FINISHED
+
+
 def _pairs(given: list[str]) -> dict[str, float]:
     try:
         return {name: float(value) for name, _, value in (pair.partition("=") for pair in given)}
@@ -171,6 +196,15 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--list", action="store_true", help="the journal in words")
     child = verb("replay", _replay, "run the journal's decisions again and compare")
     child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child = verb("evaluate", _evaluate, "bits per byte and multiple choice of a checkpoint")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
+    child.add_argument("--questions", nargs="+", default=[], help="more files of items")
+    child.add_argument("--shots", type=int, default=0, help="answered items before each")
+    child.add_argument("--json", action="store_true", help="all figures, a line each")
+    child = verb("trace", _trace, "the documents behind a step")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--step", required=True, type=int, help="a finished step")
     child = verb("report", _report, "the page of one run, or of several side by side")
     child.add_argument("--workdir", required=True, type=Path, nargs="+", help="folders of runs")
     child.add_argument("--out", type=Path, help="the page's file; default: WORKDIR/report.html")

@@ -17,7 +17,8 @@ from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
 from aquila_jax.train import host
 from aquila_jax.train.host import HostState
-from aquila_jax.train.state import Program, TrainState, abstract_state
+from aquila_jax.train.machinery import machine
+from aquila_jax.train.state import TrainState, abstract_state
 
 
 def read_config(workdir: Path) -> Config:
@@ -33,13 +34,7 @@ def restore(
     config: Config, workdir: Path, *, step: int | None, report: Callable[[str], None]
 ) -> tuple[TrainState, HostState]:
     """The newest whole checkpoint, or that of `step`, on the mesh in force."""
-    store = open_store(config.data.store)
-    program = Program(
-        model=config.model,
-        optimizer=config.optimizer,
-        schedule=config.schedule,
-        domains=len(store.manifest.train),
-    )
+    program = machine(config, open_store(config.data.store)).program
     checkpoints = checkpoint.Checkpoints(str((workdir / "checkpoints").absolute()), keep=10**9)
     if step is not None and step not in checkpoints.steps():
         raise ValueError(
