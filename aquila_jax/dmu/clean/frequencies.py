@@ -90,16 +90,26 @@ def han_surprise() -> np.ndarray:
     return -np.log((single + floor) / (single + floor).sum())
 
 
+def _run_lengths(values: np.ndarray) -> np.ndarray:
+    """int64 [letters]: of each letter, the length of the run of letters that it stands in."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], values > 0, [0]]))).reshape(-1, 2)
+    lengths = ends[:, 1] - ends[:, 0]
+    return np.repeat(lengths, lengths)
+
+
+def short_runs(text: str) -> np.ndarray:
+    """bool [letters]: whether each letter stands in a run of one or two; 1 of 10 in prose."""
+    return _run_lengths(letters(text)) < WORD
+
+
 def latin_scores(text: str) -> np.ndarray:
     """Nats per letter, float32 [letters a to z of words of three or more].
 
     Names of one or two letters, as in formulas and code, tell nothing about the spelling.
     """
     values = letters(text)
-    ends = np.flatnonzero(np.diff(np.concatenate([[0], values > 0, [0]]))).reshape(-1, 2)
-    word = np.repeat(ends[:, 1] - ends[:, 0], ends[:, 1] - ends[:, 0])
     scored = np.zeros(len(values), bool)
-    scored[values > 0] = word >= WORD
+    scored[values > 0] = _run_lengths(values) >= WORD
     places = np.flatnonzero(scored[2:])
     return latin_surprise()[values[places], values[places + 1], values[places + 2]]
 

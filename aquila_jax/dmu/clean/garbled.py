@@ -25,7 +25,6 @@ LATIN_WINDOW, HAN_WINDOW = 80, 50
 FEW = 3  # less of anything may be chance
 ENOUGH = 30  # characters to judge by
 PAIRS_ENOUGH = 100
-SHORT_SHARE = 0.3  # a text of less than four windows must be worse
 WORDS_ENOUGH = 40
 RARE_NATS = 12.0
 LETTERS_PER_HAN = 2  # a Han character weighs as much text as two letters
@@ -77,11 +76,18 @@ def improbable(text: str, limits: Garbled) -> Verdict:
     bad_han = (
         _share(_windows(han, HAN_WINDOW) > limits.han_rarity) * LETTERS_PER_HAN * len(han) / size
     )
-    short = size < 4 * LATIN_WINDOW
-    if bad_latin + bad_han <= (SHORT_SHARE if short else limits.garbled_share):
+    if bad_latin + bad_han <= limits.garbled_share:
         return None
     rule = "garbled_letters" if bad_latin > bad_han else "garbled_han"
     return rule, f"{bad_latin + bad_han:.2f} of the text"
+
+
+def scattered_letters(text: str, limits: Garbled) -> Verdict:
+    """Random characters: most letters stand in runs of one or two."""
+    bad = _windows(frequencies.short_runs(text), LATIN_WINDOW) > limits.scattered_letters
+    if (len(bad) and bad.all()) or bad.sum() > 1 and bad.mean() > limits.garbled_share:
+        return "garbled_scattered_letters", f"{bad.mean():.2f} of the text"
+    return None
 
 
 def rare_han(text: str, limits: Garbled) -> Verdict:
@@ -135,7 +141,7 @@ def verdict(
     Code, formulas and mixed languages hold rare words and stray letters by nature, so that the
     rules on these look at plain text only.
     """
-    plain = {"zh": CHINESE_RULES, "en": (), "": CHINESE_RULES}
+    plain = {"zh": CHINESE_RULES, "en": (scattered_letters,), "": CHINESE_RULES}
     for rule in (*RULES, *plain.get(language, ())):
         if found := rule(text, limits):
             return found

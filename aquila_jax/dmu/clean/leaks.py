@@ -19,6 +19,7 @@ from aquila_jax.dmu.clean.settings import Leaks
 QUESTIONS = ("context", "question", "prompt", "problem", "query", "text")
 ANSWERS = ("solution", "canonical_solution", "passage", "suffix")
 LABEL = re.compile(r"^\s*(?:question|answer|题目|问题|答案)\s*[:：]", re.I | re.M)
+FEW_WORDS = 3
 EXCERPT = 160  # characters
 BETWEEN = np.full(1, 0xFFFFFFFFFFFFFFFF, np.uint64)  # a token that no text has
 
@@ -117,7 +118,8 @@ def _prepare(text: str, limits: Leaks) -> tuple[np.ndarray, bool]:
     plain = tokens.normalise(text)
     words = sum(plain[start].isalpha() for start in starts)
     least = limits.short_words + (limits.short_han - limits.short_words) * single.mean()
-    return hashes, words >= least
+    # A formula is known by its length, if there are words about it: 1 + 2 + 3 ... is anyone's.
+    return hashes, words >= least or (words >= FEW_WORDS and len(hashes) >= 2 * least)
 
 
 def _common(texts: list[tuple[str, np.ndarray]], limits: Leaks) -> set[int]:

@@ -77,9 +77,10 @@ class Garbled:
     mojibake: float = 0.2  # ftfy's badness per 1000 characters; and at least 3
     question_runs: float = 0.05  # share of characters in runs of three or more `?`
     latin_surprise: float = 5.6  # nats per letter in a window of 80; prose 2.7, mashing 7.5
+    scattered_letters: float = 0.3  # share of letters in runs of one or two, in a window of 80
     han_rarity: float = 10.3  # nats per character in a window of 50; prose 7, mojibake 11.6
     han_order: float = -3.0  # mean log p(b|a)/p(b) of neighbours; prose -0.7, shuffled -4.2
-    garbled_share: float = 0.15  # share of the text in windows beyond these limits
+    garbled_share: float = 0.2  # share of the text in windows beyond these limits
     rare_han: float = 0.14  # share of characters rarer than 12 nats
     latin_inside_han: float = 0.03  # stray short letter runs between two Han characters
     novel_words: float = 0.20  # share of words in no other document, with `typo_surprise`
@@ -104,7 +105,7 @@ class Leaks:
     evaluations: tuple[str, ...] = ()  # JSON Lines files
     ngram: int = 13
     short_words: int = 5  # an item shorter than `ngram` counts when whole, from this length on
-    short_han: int = 11
+    short_han: int = 8
     coverage: float = 0.75  # share of an item's tokens inside matched n-grams
     run: int = 40  # tokens in one run that count whatever the coverage
 

@@ -119,3 +119,14 @@ def test_stray_letters_are_a_matter_of_chinese_text():
     text = "我们a今天;一起d去看f山上的j花和树木还有河里的鱼虾和天上的云彩以及远处的人家。"
     assert garbled.verdict(text, "zh", LIMITS, known)[0] == "garbled_stray_letters"
     assert garbled.verdict(text, "en-zh", LIMITS, known) is None
+
+
+def test_random_printable_characters(texts):
+    def scattered(text):
+        return "".join(chr(RANDOM.randint(33, 126)) if c > " " else c for c in text)
+
+    damaged = [half(scattered)(text) for text in texts["en"]] + [scattered(t) for t in texts["en"]]
+    seen = [garbled.verdict(text, "en", LIMITS, known) is not None for text in damaged]
+    assert sum(seen) >= 0.95 * len(seen)
+    assert garbled.scattered_letters("f(x) = a b + c d; y = z w * q " * 20, LIMITS) is not None
+    assert garbled.verdict("f(x) = a b + c d; y = z w * q " * 20, "code", LIMITS, known) is None
