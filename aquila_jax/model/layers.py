@@ -10,6 +10,7 @@ from aquila_jax.core.sharding import WEIGHTS, einsum, spec
 from aquila_jax.model.attention import attention
 from aquila_jax.model.config import ModelConfig
 from aquila_jax.model.rope import rotate
+from aquila_jax.model.tokens import join_tokens
 
 
 def weight(cfg: ModelConfig, rngs: nnx.Rngs, axes: str) -> nnx.Param:
@@ -51,10 +52,14 @@ def product_backward(equation, operands, dy):
     x, w = operands
     x_axes, w_axes, y_axes = equation.replace("->", ",").split(",")
     dx = einsum(f"{y_axes},{w_axes}->{x_axes}", dy, w)
+    x_axes, y_axes = x_axes[2:], y_axes[2:]
+    narrow, wide = join_tokens(x, x_axes), join_tokens(dy, y_axes)
+    if y_axes == "D":
+        narrow, wide, x_axes, y_axes = wide, narrow, y_axes, x_axes
     dw = jnp.einsum(
-        f"{x_axes},{y_axes}->{w_axes}",
-        x,
-        dy,
+        f"T{x_axes},T{y_axes}->{w_axes}",
+        narrow,
+        wide,
         preferred_element_type=w.dtype,
         out_sharding=spec(w_axes, WEIGHTS),
     )
@@ -94,7 +99,7 @@ class Attention(nnx.Module):
             q_BLHK = rms_norm(q_BLHK, self.query_norm, self.cfg.norm_eps)
             k_BLGK = rms_norm(k_BLGK, self.key_norm, self.cfg.norm_eps)
         q_BLHK = rotate(q_BLHK, table) * self.cfg.head_dim**-0.5
-        return q_BLHK.astype(x_BLD.dtype), rotate(k_BLGK, table).astype(x_BLD.dtype), v_BLGK
+        return q_BLHK, rotate(k_BLGK, table), v_BLGK
 
     def mix(self, q_BLHK, k_BLGK, v_BLGK, segment_ids_BL):
         """Reads from the visible tokens and writes to the residual stream."""

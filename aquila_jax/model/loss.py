@@ -1,12 +1,14 @@
 """Cross-entropy in chunks: the logits `[B, L, V]` never stand in memory whole."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from aquila_jax.core.sharding import WEIGHTS, einsum, spec
+from aquila_jax.core.sharding import WEIGHTS, spec
+from aquila_jax.model.tokens import ROWS, join_tokens, shards, split_tokens
 
 
 class Loss(NamedTuple):
@@ -34,37 +36,36 @@ def cross_entropy(
     logits are, so each chunk's gradient is taken while they stand: nothing is kept of them
     and nothing computed twice. z-loss: PaLM, arXiv 2204.02311, section 5.
     """
-    L = targets_BL.shape[1]
-    split = functools.partial(split_length, chunks=chunks)
-    chunked = split(hidden_BLD), split(targets_BL), split(weights_BL.astype(jnp.float32))
+    tokens = join_tokens(hidden_BLD, "D"), join_tokens(targets_BL), join_tokens(weights_BL)
     z_loss = jnp.asarray(z_loss, jnp.float32)
-    objective, *reports = chunked_loss(vocab, unembed_VD, chunked, z_loss)
-    nats_CBT, log_z_CBT, logit_max = jax.lax.stop_gradient(reports)
-    return Loss(objective, join_length(nats_CBT, L), join_length(log_z_CBT, L), logit_max)
+    split = functools.partial(split_chunks, chunks=chunks)
+    objective, *reports = chunked_loss(vocab, unembed_VD, tuple(map(split, tokens)), z_loss)
+    nats_CT, log_z_CT, logit_max = jax.lax.stop_gradient(reports)
+    nats_BL, log_z_BL = (join_chunks(x_CT, targets_BL.shape) for x_CT in (nats_CT, log_z_CT))
+    return Loss(objective, nats_BL, log_z_BL, logit_max)
 
 
-def split_length(x_BL: jax.Array, *, chunks: int) -> jax.Array:
-    """`[B, L, ...]` to `[C, B, L/C, ...]`, padded with zeros to whole chunks.
+def split_chunks(x_T: jax.Array, *, chunks: int) -> jax.Array:
+    """`[T, ...]` to `[C, T/C, ...]`, padded with zeros to whole chunks.
 
-    A chunk takes every C-th position, so that it is spread over all devices of `context`.
+    A chunk takes every C-th token, so that all devices have a part of each.
     """
-    B, L, *rest = x_BL.shape
-    multiple = chunks * jax.sharding.get_abstract_mesh().shape["context"]
-    x_BL = jnp.pad(x_BL, [(0, 0), (0, -L % multiple)] + [(0, 0)] * len(rest))
-    shape = (B, x_BL.shape[1] // chunks, chunks, *rest)
-    return jnp.moveaxis(jax.lax.reshape(x_BL, shape, out_sharding=spec("BL__"[: len(shape)])), 2, 0)
+    T, *rest = x_T.shape
+    multiple = chunks * math.prod(shards())
+    x_T = jnp.pad(x_T, [(0, -T % multiple)] + [(0, 0)] * len(rest))
+    shape = (len(x_T) // chunks, chunks, *rest)
+    return jax.lax.reshape(x_T, shape, out_sharding=spec("T__"[: len(shape)], ROWS)).swapaxes(0, 1)
 
 
-def join_length(x_CBT: jax.Array, length: int) -> jax.Array:
-    """Undoes `split_length` for arrays without further axes."""
-    C, B, T = x_CBT.shape
-    x_BTC = jnp.moveaxis(x_CBT, 0, 2)
-    return jax.lax.reshape(x_BTC, (B, T * C), out_sharding=spec("BL"))[:, :length]
+def join_chunks(x_CT: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """`[C, T/C]` to `[B, L]`."""
+    x_T = jax.lax.reshape(x_CT.T, (x_CT.size,), out_sharding=spec("T", ROWS))
+    return split_tokens(x_T[: math.prod(shape)], shape)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def chunked_loss(vocab, unembed_VD, chunked, z_loss):
-    """The fields of `Loss`, in chunks `[C, B, T]`."""
+    """The objective, nats `[C, T]`, log_z `[C, T]` and the largest logit."""
 
     def step(_, chunk):
         return None, chunk_loss(vocab, unembed_VD, chunk, z_loss)[1]
@@ -76,71 +77,84 @@ def chunked_loss_forward(vocab, unembed_VD, chunked, z_loss):
     """Also the objective's gradients, kept for the backward pass."""
 
     def step(d_unembed_VD, chunk):
-        hidden_BTD = chunk[0]
-        logits_BTV, loss = chunk_loss(vocab, unembed_VD, chunk, z_loss)
-        d_logits_BTV = logits_gradient(logits_BTV, loss.log_z_BL, chunk, z_loss)
-        d_logits_BTV = d_logits_BTV.astype(hidden_BTD.dtype)
-        d_hidden_BTD = einsum("BLV,VD->BLD", d_logits_BTV, unembed_VD)
+        hidden_TD = chunk[0]
+        softmax, loss = chunk_loss(vocab, unembed_VD, chunk, z_loss)
+        d_logits_VT = logits_gradient(softmax, loss, chunk, z_loss).astype(hidden_TD.dtype)
+        d_hidden_DT = jnp.einsum(
+            "VD,VT->DT",
+            unembed_VD.astype(hidden_TD.dtype),
+            d_logits_VT,
+            out_sharding=spec("_T", ROWS),
+        )
         d_unembed_VD += jnp.einsum(
-            "BTV,BTD->VD",
-            d_logits_BTV,
-            hidden_BTD,
+            "VT,TD->VD",
+            d_logits_VT,
+            hidden_TD,
             preferred_element_type=jnp.float32,
             out_sharding=spec("VD", WEIGHTS),
         )
-        return d_unembed_VD, (loss, d_hidden_BTD)
+        return d_unembed_VD, (loss, d_hidden_DT.T)
 
     d_unembed_VD = jnp.zeros_like(unembed_VD, jnp.float32)
-    d_unembed_VD, (losses, d_hidden_CBTD) = jax.lax.scan(step, d_unembed_VD, chunked)
-    return gather_chunks(losses), (d_unembed_VD, d_hidden_CBTD)
+    d_unembed_VD, (losses, d_hidden_CTD) = jax.lax.scan(step, d_unembed_VD, chunked)
+    return gather_chunks(losses), (d_unembed_VD, d_hidden_CTD)
 
 
 def chunked_loss_backward(_, gradients, cotangents):
     """Scales what the forward pass has found."""
-    d_unembed_VD, d_hidden_CBTD = gradients
-    scale = cotangents.objective
-    d_hidden_CBTD = d_hidden_CBTD * scale.astype(d_hidden_CBTD.dtype)
-    return d_unembed_VD * scale, (d_hidden_CBTD, None, None), None
+    d_unembed_VD, d_hidden_CTD = gradients
+    scale = cotangents[0]
+    d_hidden_CTD = d_hidden_CTD * scale.astype(d_hidden_CTD.dtype)
+    return d_unembed_VD * scale, (d_hidden_CTD, None, None), None
 
 
 chunked_loss.defvjp(chunked_loss_forward, chunked_loss_backward)
 
 
 def chunk_loss(vocab, unembed_VD, chunk, z_loss):
-    """One chunk's logits, float32 and minus infinity at padding vocabulary, and its `Loss`."""
-    hidden_BTD, targets_BT, weights_BT = chunk
-    logits_BTV = jnp.einsum(
-        "BTD,VD->BTV",
-        hidden_BTD,
-        unembed_VD.astype(hidden_BTD.dtype),
+    """One chunk's softmax `[V, T]` before division by its sum, that sum, and its loss.
+
+    With the vocabulary first no product needs the logits transposed, and the softmax sums
+    over a leading axis.
+    """
+    hidden_TD, targets_T, weights_T = chunk
+    logits_VT = jnp.einsum(
+        "VD,TD->VT",
+        unembed_VD.astype(hidden_TD.dtype),
+        hidden_TD,
         preferred_element_type=jnp.float32,
-        out_sharding=spec("BLV"),
+        out_sharding=spec("VT", ROWS),
     )
-    logits_BTV = jnp.where(entries(logits_BTV) < vocab, logits_BTV, -jnp.inf)
-    log_z_BT = jax.nn.logsumexp(logits_BTV, axis=-1)
+    if vocab < len(unembed_VD):
+        logits_VT = jnp.where(entries(logits_VT) < vocab, logits_VT, -jnp.inf)
+    largest_T = jnp.max(logits_VT, axis=0)
+    share_VT = jnp.exp(logits_VT - largest_T[None])
+    total_T = jnp.sum(share_VT, axis=0)
+    log_z_T = largest_T + jnp.log(total_T)
     # A masked sum and not a gather, since V may be sharded.
-    hit_BTV = entries(logits_BTV) == targets_BT[:, :, None]
-    nats_BT = log_z_BT - jnp.sum(jnp.where(hit_BTV, logits_BTV, 0), axis=-1)
-    objective = jnp.sum(weights_BT * (nats_BT + z_loss * jnp.square(log_z_BT)))
-    counted_BT = jnp.where(weights_BT > 0, jnp.max(logits_BTV, axis=-1), -jnp.inf)
-    return logits_BTV, Loss(objective, nats_BT, log_z_BT, jnp.max(counted_BT))
+    hit_VT = entries(logits_VT) == targets_T[None]
+    nats_T = log_z_T - jnp.sum(jnp.where(hit_VT, logits_VT, 0), axis=0)
+    objective = jnp.sum(weights_T * (nats_T + z_loss * jnp.square(log_z_T)))
+    counted_T = jnp.where(weights_T > 0, largest_T, -jnp.inf)
+    return (share_VT, total_T), (objective, nats_T, log_z_T, jnp.max(counted_T))
 
 
-def logits_gradient(logits_BTV, log_z_BT, chunk, z_loss):
+def logits_gradient(softmax, loss, chunk, z_loss):
     """The objective's gradient: softmax minus one at the target, and z-loss's share."""
-    _, targets_BT, weights_BT = chunk
-    slope_BT = weights_BT * (1 + 2 * z_loss * log_z_BT)
-    share_BTV = slope_BT[:, :, None] * jnp.exp(logits_BTV - log_z_BT[:, :, None])
-    hit_BTV = entries(logits_BTV) == targets_BT[:, :, None]
-    return share_BTV - jnp.where(hit_BTV, weights_BT[:, :, None], 0)
+    share_VT, total_T = softmax
+    _, _, log_z_T, _ = loss
+    _, targets_T, weights_T = chunk
+    slope_T = weights_T * (1 + 2 * z_loss * log_z_T) / total_T
+    hit_VT = entries(share_VT) == targets_T[None]
+    return share_VT * slope_T[None] - jnp.where(hit_VT, weights_T[None], 0)
 
 
-def entries(logits_BTV):
+def entries(logits_VT):
     """The vocabulary entry that each logit belongs to."""
-    return jax.lax.broadcasted_iota(jnp.int32, logits_BTV.shape, 2, out_sharding=spec("BLV"))
+    return jax.lax.broadcasted_iota(jnp.int32, logits_VT.shape, 0, out_sharding=spec("VT", ROWS))
 
 
-def gather_chunks(losses: Loss) -> Loss:
-    """One `Loss` of the chunks' stacked ones."""
-    objective, nats_CBT, log_z_CBT, logit_max = losses
-    return Loss(jnp.sum(objective), nats_CBT, log_z_CBT, jnp.max(logit_max))
+def gather_chunks(losses):
+    """The chunks' losses as one: sums and maxima taken, tokens left in chunks."""
+    objective_C, nats_CT, log_z_CT, logit_max_C = losses
+    return jnp.sum(objective_C), nats_CT, log_z_CT, jnp.max(logit_max_C)

@@ -18,7 +18,6 @@ POLICIES = {
     "nothing_saveable": jax.checkpoint_policies.nothing_saveable,
     "dots_saveable": jax.checkpoint_policies.dots_saveable,
     "dots_with_no_batch_dims_saveable": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-    "none": jax.checkpoint_policies.everything_saveable,
 }
 
 
@@ -87,6 +86,7 @@ class Transformer(nnx.Module):
             return block(x_BLD, table, segment_ids_BL, statistics=statistics)
 
         x_BLD = look_up(self.embed[...], tokens_BL).astype(cfg.compute_dtype)
-        step = jax.checkpoint(step, policy=POLICIES[cfg.remat])
+        if cfg.remat != "none":
+            step = jax.checkpoint(step, policy=POLICIES[cfg.remat])
         x_BLD, layers = jax.lax.scan(step, x_BLD, self.blocks, unroll=cfg.unroll)
         return rms_norm(x_BLD, self.final_norm, cfg.norm_eps), layers
