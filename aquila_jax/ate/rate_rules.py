@@ -7,7 +7,7 @@ LEAST = 0.1  # of the plan's rate
 LEAST_EARLY, EARLY = 0.02, 0.05  # in the first 5 % of the run
 HIGH, LOW = 2.5, 0.8  # times the reference; LOW where this guard itself lowered the rate
 FAR_LOW = 1 / HIGH  # where the plan itself is too low
-HIGH_NOW = 1.25  # what the guard aims below, once it acts
+HIGH_NOW = 1.25  # recovery ends below this
 WIDESPREAD = 0.8  # share of the tokens in domains that rose
 BACK_OFF, BACK_UP = 0.7, 1.1
 CALM_WINDOWS, CALM_STEPS = 5, 1280  # the shorter of both, without a sign of trouble
@@ -25,22 +25,25 @@ def guard(s: Situation) -> Proposal | None:
     it comes back if this rule lowered it; below 1/2.5 it may rise above the plan where
     `most_lr_scale` allows. Without a reference this rule is silent.
     """
-    ratio, usual, scale = s.assessment.update_ratio, s.reference, s.control.lr_scale
-    if not usual or not ratio > 0:
+    ratio, scale = s.assessment.update_ratio, s.control.lr_scale
+    if s.reference is None or not ratio > 0:
         return None
+    least_usual, most_usual = s.reference
     early = s.warming or s.progress < EARLY
     least = LEAST_EARLY if early else LEAST
-    if ratio > HIGH * usual:
-        factor = min(max(usual / ratio, 0.05 if early else 0.5), 1.0)
-    elif ratio < LOW * usual and _lowered_by(s, "guard") or ratio < FAR_LOW * usual:
-        factor = min(max(usual / ratio, 1.0), 8.0 if early else 2.0)
+    if ratio > HIGH * most_usual:
+        factor = min(max(most_usual / ratio, 0.05 if early else 0.5), 1.0)
+    elif s.warming:  # the rate still rises by itself: too low means nothing yet
+        return None
+    elif ratio < (LOW if _lowered_by(s, "guard") else FAR_LOW) * least_usual:
+        factor = min(max(least_usual / ratio, 1.0), 8.0 if early else 2.0)
     else:
         return None
     top = s.memory.ceiling * s.config.most_lr_scale
     if factor > 1 and _lowered_by(s, "back_off", "rewind"):
         return None
     new = min(max(scale * factor, min(least, scale)), top)
-    evidence = {"ratio": ratio, "reference": usual, "limit": HIGH * usual}
+    evidence = {"ratio": ratio, "reference": list(s.reference), "limit": HIGH * most_usual}
     return _rate(s, new, evidence)
 
 
@@ -92,7 +95,7 @@ def recover(s: Situation) -> Proposal | None:
     calm = s.memory.clock - s.memory.troubled
     if scale >= top or calm < min(CALM_WINDOWS * s.window, CALM_STEPS):
         return None
-    if s.reference and s.assessment.update_ratio * BACK_UP > HIGH_NOW * s.reference:
+    if s.reference and s.assessment.update_ratio * BACK_UP > HIGH_NOW * s.reference[1]:
         return None
     return _rate(s, min(BACK_UP * scale, top), {"calm_steps": calm, "ceiling": top})
 

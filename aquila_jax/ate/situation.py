@@ -66,7 +66,8 @@ class Situation:
     tokens: float  # learned from
     sequences: int  # read when this step was done
     batch: int  # sequences a step
-    reference: float | None = None  # update ratio that is usual at this progress
+    # Least and most update ratio of the reference, over what the smoothed ratio still remembers.
+    reference: tuple[float, float] | None = None
     decays: tuple[Decay, ...] = ()  # what the forecast says of other decays; when there is one
 
     def alarm(self, *kinds: str) -> Alarm | None:

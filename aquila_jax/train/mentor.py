@@ -21,6 +21,7 @@ from aquila_jax.tsm.peers import PeerSettings, PeerState
 from aquila_jax.tsm.survey import SurveySettings
 
 LEAST_WINDOW = 10  # steps
+RATIO_MEMORY = 10  # steps after which a tenth is left of a ratio smoothed by 0.2
 
 
 class MentorState(NamedTuple):
@@ -89,10 +90,11 @@ def consider(
     settings = mentor.settings(foresight)
     watching, assessment = monitor.observe(settings, state.monitor, signals, context=context)
     skipping, assessment = _as_peers(mentor, state.peers, signals, assessment)
-    usual = early_warning.expected_ratio(settings.warning, context.progress)
     situation = _situation(mentor, state.policy, assessment, control=control, context=context)
     situation = dataclasses.replace(
-        situation, reference=usual, decays=_decays(mentor, foresight, watching, assessment)
+        situation,
+        reference=_reference(mentor, settings.warning, context),
+        decays=_decays(mentor, foresight, watching, assessment),
     )
     deciding, decision, notes = policy.decide(situation)
     lines = [*_told(assessment), *notes]
@@ -147,6 +149,16 @@ def _situation(mentor, remembered, assessment, *, control, context) -> Situation
         sequences=sequences,
         batch=context.batch,
     )
+
+
+def _reference(mentor, settings, context) -> tuple[float, float] | None:
+    """Least and most usual update ratio over what the smoothed one still remembers."""
+    total = mentor.config.schedule.total
+    passed = [back * context.batch / total for back in range(RATIO_MEMORY + 1)]
+    usual = [
+        early_warning.expected_ratio(settings, context.progress - progress) for progress in passed
+    ]
+    return None if usual[0] is None else (min(usual), max(usual))
 
 
 def _decays(mentor, foresight, watching, assessment) -> tuple[Decay, ...]:

@@ -13,23 +13,30 @@ def remembering(*rules: str, **fields) -> PolicyState:
 
 @pytest.mark.parametrize("times", [3.0, 10.0, 30.0])
 def test_a_rate_too_high_by_the_reference_comes_down_at_once_in_the_warm_up(times):
-    given = situation(step=5, ratio=times * 1e-3, reference=1e-3)
+    given = situation(step=5, ratio=times * 1e-3, reference=(1e-3, 1e-3))
     scale = rate_rules.guard(given).changes["lr_scale"]
     assert scale == pytest.approx(max(1 / times, 0.05), rel=1e-3)
 
 
 def test_later_the_guard_only_halves_and_never_leaves_its_bounds():
-    given = situation(ratio=0.3, reference=0.01)
+    given = situation(ratio=0.3, reference=(0.01, 0.01))
     assert rate_rules.guard(given).changes == {"lr_scale": 0.5}
-    low = situation(ratio=0.3, reference=0.01, control=with_control(lr_scale=0.11))
+    low = situation(ratio=0.3, reference=(0.01, 0.01), control=with_control(lr_scale=0.11))
     assert rate_rules.guard(low).changes == {"lr_scale": rate_rules.LEAST}
-    assert rate_rules.guard(situation(ratio=0.3, reference=0.01,
+    assert rate_rules.guard(situation(ratio=0.3, reference=(0.01, 0.01),
                                       control=with_control(lr_scale=0.1))) is None  # fmt: skip
 
 
 @pytest.mark.parametrize("ratio", [0.005, 0.01, 0.02, 0.0249])
 def test_a_healthy_ratio_is_left_alone(ratio):
-    assert rate_rules.guard(situation(ratio=ratio, reference=0.01)) is None
+    assert rate_rules.guard(situation(ratio=ratio, reference=(0.01, 0.01))) is None
+
+
+def test_a_reference_that_moves_is_judged_by_all_that_the_smoothed_ratio_remembers():
+    falling = (0.001, 0.01)
+    assert rate_rules.guard(situation(ratio=0.02, reference=falling)) is None
+    lowered = dict(memory=remembering("guard"), control=with_control(lr_scale=0.5))
+    assert rate_rules.guard(situation(ratio=0.005, reference=falling, **lowered)) is None
 
 
 def test_without_a_reference_the_guard_is_silent():
@@ -37,7 +44,7 @@ def test_without_a_reference_the_guard_is_silent():
 
 
 def test_what_the_guard_lowered_it_raises_again_but_not_what_a_divergence_lowered():
-    low = dict(ratio=0.004, reference=0.01, control=with_control(lr_scale=0.2))
+    low = dict(ratio=0.004, reference=(0.01, 0.01), control=with_control(lr_scale=0.2))
     own = situation(memory=remembering("guard"), **low)
     assert rate_rules.guard(own).changes["lr_scale"] == pytest.approx(0.4)
     other = situation(memory=remembering("guard", "back_off"), **low | {"ratio": 0.001})
@@ -45,7 +52,7 @@ def test_what_the_guard_lowered_it_raises_again_but_not_what_a_divergence_lowere
 
 
 def test_above_the_plan_only_where_the_configuration_allows_and_the_reference_asks():
-    low = dict(step=5, ratio=1e-4, reference=1e-3)
+    low = dict(step=5, ratio=1e-4, reference=(1e-3, 1e-3), warming=False)
     assert rate_rules.guard(situation(**low)) is None
     allowed = situation(config=with_config(most_lr_scale=4.0), **low)
     assert rate_rules.guard(allowed).changes["lr_scale"] == 4.0  # of the eight it would like
@@ -53,11 +60,19 @@ def test_above_the_plan_only_where_the_configuration_allows_and_the_reference_as
     assert rate_rules.guard(situation(config=with_config(most_lr_scale=4.0), **near)) is None
 
 
+def test_in_the_warm_up_a_low_ratio_means_nothing():
+    """The smoothed ratio lags behind a rate that rises."""
+    low = situation(
+        step=5, ratio=1e-4, reference=(1e-3, 1e-3), config=with_config(most_lr_scale=4.0)
+    )
+    assert low.warming and rate_rules.guard(low) is None
+
+
 def test_a_persons_rate_is_the_ceiling_of_all_rules():
     control = with_control(lr_scale=0.3)
     memory = remembering("guard", ceiling=0.3)
     assert rate_rules.recover(situation(memory=memory, control=control)) is None
-    low = situation(memory=memory, control=control, ratio=1e-4, reference=0.01)
+    low = situation(memory=memory, control=control, ratio=1e-4, reference=(0.01, 0.01))
     assert rate_rules.guard(low) is None
 
 
@@ -100,5 +115,5 @@ def test_recovery_waits_for_calm_rises_by_a_tenth_and_ends_at_the_plan():
 
 def test_recovery_does_not_argue_with_the_reference():
     memory, control = remembering("guard", troubled=0), with_control(lr_scale=0.5)
-    high = situation(memory=memory, control=control, ratio=0.012, reference=0.01)
+    high = situation(memory=memory, control=control, ratio=0.012, reference=(0.01, 0.01))
     assert rate_rules.recover(high) is None
