@@ -11,7 +11,7 @@ state=$(cat requirements.txt pyproject.toml | cksum | tr -d ' ')
 if [[ ! -e .venv/.ready-$state-$extras ]]; then
   echo "setting up .venv (a minute or two)"
   [[ -x .venv/bin/python ]] || "$python" -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${extras:+[$extras]}"
+  .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -e ".${extras:+[$extras]}"
   touch ".venv/.ready-$state-$extras"
 fi
 export PATH=$PWD/.venv/bin:$PATH
