@@ -47,7 +47,7 @@ class TrainConfig:
     keep_every: int = 0  # 0: none is kept for ever
     report_seconds: float = 5.0  # between two progress lines
     writers: tuple[str, ...] = ("tensorboard",)  # beside metrics.jsonl: wandb, mlflow
-    stall_seconds: float = 600.0  # without a step for this long: stacks are printed
+    stall_seconds: float = 600.0  # a step that takes longer hangs: stacks, then exit code 75
 
     def __post_init__(self):
         if self.batch % self.accumulate:

@@ -1,7 +1,6 @@
 """One run at work: the devices' state, the host's state, and the files, kept in step."""
 
 import collections
-import faulthandler
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from aquila_jax.train.machinery import machine
 from aquila_jax.train.records import Records
 from aquila_jax.train.snapshots import Ring
 from aquila_jax.train.state import abstract_state
+from aquila_jax.train.watchdog import Watchdog
 from aquila_jax.train.workdir import Workdir
 
 Turn = Literal["on", "back", "stop"]
@@ -46,6 +46,7 @@ class Run:
         self.ring = Ring(config.mentor.snapshots)
         self.records = Records(self.folder, self.languages, report=report)
         self.inbox = Inbox(self.folder)
+        self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
         self.inflight, self.batches = collections.deque(), None
 
     def __enter__(self) -> "Run":
@@ -63,7 +64,7 @@ class Run:
         return self
 
     def __exit__(self, *_) -> None:
-        faulthandler.cancel_dump_traceback_later()
+        self.watchdog.close()
         self._drop_batches()
         self.checkpoints.close()
         self.folder.close()
@@ -94,16 +95,17 @@ class Run:
         """Starts one step on the devices, unless that was the last; does not wait for it."""
         if self._all_read:
             return
+        self.watchdog.arm()
         batch = self._next_batch()
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
-        faulthandler.dump_traceback_later(self.config.train.stall_seconds, repeat=True)
 
     def settle(self) -> Turn:
         """Reads the signals of all but the last few steps, and does what follows from them."""
         lag = 0 if self._all_read else self.config.train.lag
         while len(self.inflight) > lag:
             done = cycle.read(self.inflight.popleft())
+            self.watchdog.done()
             self.host = cycle.count(self.host, done)
             self.records.add(done, self.host)
             self.host, lines, decision = cycle.learn(self.machine, self.host, done)
@@ -111,6 +113,7 @@ class Run:
             turn = "on" if decision is None else self._follow(decision)
             if turn != "on":
                 return turn
+        self.watchdog.rest()
         return "on"
 
     def remember(self) -> None:
@@ -202,6 +205,9 @@ class Run:
         self.save_over()
         self.report(f"back from step {left:,} to step {then.step:,}")
         self.records.pause("rewind", then.step, begun)
+
+    def _stalled(self, seconds: float) -> None:
+        self.folder.event("stall", self.host.step, seconds=seconds)
 
     def save_over(self) -> None:
         """Saves this step, also where a checkpoint of it or of later steps exists."""

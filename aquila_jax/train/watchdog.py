@@ -1,0 +1,63 @@
+"""Ends a process in which a step does not end: a reader, a device or another host hangs."""
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+EXIT = 75  # EX_TEMPFAIL: run the same command again
+
+
+class Watchdog:
+    """While armed, a stall of `seconds` prints all stacks, is told, and ends the process.
+
+    Nothing that hangs can be undone from inside; what was saved is whole, and the same command
+    goes on from there. Not armed before the first step is done, since that one compiles.
+    """
+
+    def __init__(self, seconds: float, told: Callable[[float], None]):
+        self.seconds, self.told = seconds, told
+        self.changed = threading.Condition()
+        self.armed, self.beats, self.first, self.closed = False, 0, True, False
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def arm(self) -> None:
+        """A step begins."""
+        self._set(armed=not self.first)
+
+    def rest(self) -> None:
+        """What follows is no step and may take its time."""
+        self._set(armed=False)
+
+    def done(self) -> None:
+        """A step ended: nothing compiles any more."""
+        self.first = False
+        self.rest()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self.closed = True
+        self._set(armed=False)
+        self.thread.join()
+
+    def _set(self, *, armed: bool) -> None:
+        with self.changed:
+            self.armed, self.beats = armed, self.beats + 1
+            self.changed.notify()
+
+    def _watch(self) -> None:
+        with self.changed:
+            while not self.closed:
+                beats = self.beats
+                moved = self.changed.wait(self.seconds if self.armed else None)
+                if not moved and self.armed and beats == self.beats:
+                    break
+        if not self.closed:
+            self._end()
+
+    def _end(self) -> None:
+        faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
+        self.told(self.seconds)
+        os._exit(EXIT)
