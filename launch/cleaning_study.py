@@ -221,7 +221,7 @@ def main() -> None:
     evaluations = sorted(map(str, given.evaluations.glob("*.jsonl")))
     plain = Settings(english=None, chinese=None, leaks=Leaks(evaluations=tuple(evaluations)))
     if given.copies:
-        print(json.dumps(cleaning_speed.memory(given.corpus, plain, given.work, given.copies)))
+        print(json.dumps(cleaning_speed.memory(given.corpus, given.work, given.copies)))
         return
     part = functools.partial(_part, given.output)
     if "detection" in given.parts:

@@ -22,12 +22,14 @@ class Document:
     domain: str = "documents"
 
 
-def from_sources(sources: Iterable[Source]) -> Iterator[Document]:
-    """Every readable document of the sources, in their order."""
+def from_sources(sources: Iterable[Source]) -> Iterator[Document | Flaw]:
+    """Every document of the sources, in their order, and what could not be read."""
     for source in sources:
         for file in expand(source):
             for found in read(file, source.text_field):
-                if not isinstance(found, Flaw):
+                if isinstance(found, Flaw):
+                    yield found
+                else:
                     yield Document(
                         text=found.text,
                         id=found.id,

@@ -27,7 +27,7 @@ from aquila_jax.dmu.clean.documents import Document
 from aquila_jax.dmu.clean.report import CleaningReport
 from aquila_jax.dmu.clean.settings import Duplicates, Settings
 from aquila_jax.dmu.progress import Report
-from aquila_jax.dmu.sources import Source
+from aquila_jax.dmu.sources import Flaw, Source
 
 BUFFER = 4096  # signatures read at a time; datatrove's 5 is meant for thousands of open files
 Steps = tuple[Callable, ...]
@@ -66,7 +66,7 @@ def _stage(run: _Run, name: str, *steps: Callable, tasks: int = 0) -> None:
 
 
 def clean(
-    documents: Iterable[Document],
+    documents: Iterable[Document | Flaw],
     settings: Settings,
     folder: str,
     *,

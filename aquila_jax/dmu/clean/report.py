@@ -25,6 +25,8 @@ class CleaningReport:
     characters_in: int
     characters_out: int
     empty: int
+    unreadable: int  # places that hold no document, though they should
+    first_unreadable: tuple[str, ...]
     groups: tuple[dict[str, Any], ...]  # domain, language, source: in, out, dropped by rule
     rules: dict[str, dict[str, Any]]  # rule -> documents, characters, samples
     duplicates: dict[str, Any]  # exact, near, clusters, largest, samples of ids
@@ -89,6 +91,8 @@ def make(folder: str, manifest: dict[str, Any], settings: Settings, **found: Any
         characters_in=sum(row[4] for row in manifest["inputs"]),
         characters_out=characters,
         empty=manifest["empty"],
+        unreadable=manifest["unreadable"],
+        first_unreadable=tuple(manifest["first_unreadable"]),
         groups=tuple(rows),
         rules=dict(sorted(rules.items())),
         duplicates={

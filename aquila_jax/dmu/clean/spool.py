@@ -15,12 +15,14 @@ import numpy as np
 from aquila_jax.dmu.clean import documents as docs
 from aquila_jax.dmu.clean import vocabulary
 from aquila_jax.dmu.clean.documents import Document
+from aquila_jax.dmu.sources import Flaw
 
+FIRST = 10  # unreadable places that are named
 MANIFEST, WORDS = "input.json", "words.npy"
 
 
 def lay_out(
-    documents: Iterable[Document], folder: str, *, shard_characters: int, key: Any
+    documents: Iterable[Document | Flaw], folder: str, *, shard_characters: int, key: Any
 ) -> dict[str, Any]:
     """Writes the documents to `folder`/input once; what was counted, from disk if it stands there.
 
@@ -39,7 +41,8 @@ def lay_out(
     shutil.rmtree(place / "input", ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
     tally, words = collections.Counter(), np.zeros(vocabulary.SLOTS, np.uint8)
-    shards = _write(documents, place, shard_characters, (tally, words))
+    flaws: list[str] = []
+    shards = _write(documents, place, shard_characters, (tally, words, flaws))
     np.save(place / WORDS, words)
     inputs = [
         [*cell, *_sizes(tally, cell)]
@@ -51,6 +54,8 @@ def lay_out(
         "shards": shards,
         "inputs": inputs,  # domain, language, source, documents, characters
         "empty": tally[("empty",)],
+        "unreadable": tally[("flaws",)],
+        "first_unreadable": flaws,
         "counted": counted,
     }
     write_whole(place / MANIFEST, json.dumps(manifest, ensure_ascii=False))
@@ -61,13 +66,19 @@ def _sizes(tally: collections.Counter, cell: tuple[str, ...]) -> tuple[int, int]
     return tally[("documents", *cell)], tally[("characters", *cell)]
 
 
-def _write(documents: Iterable[Document], place: pathlib.Path, most: int, counts: tuple) -> int:
+def _write(
+    documents: Iterable[Document | Flaw], place: pathlib.Path, most: int, counts: tuple
+) -> int:
     """Number of shards written, each of about `most` characters."""
-    tally, words = counts
+    tally, words, flaws = counts
     shard, size = 0, 0
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(docs.writer(str(place / "input")))
         for number, document in enumerate(documents):
+            if isinstance(document, Flaw):
+                tally[("flaws",)] += 1
+                flaws += [str(document)] if len(flaws) < FIRST else []
+                continue
             text = _valid(document.text)
             if not text.strip():
                 tally[("empty",)] += 1

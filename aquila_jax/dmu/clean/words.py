@@ -2,7 +2,8 @@
 
 datatrove splits English by spaCy (0.14 MB/s on one core) and Chinese by spaCy over jieba
 (0.09 MB/s); its filters accept any `WordTokenizer`. The rules count words, so a regular
-expression and the Rust build of the same jieba (4 and 8 MB/s) give the same decisions.
+expression and the Rust build of the same jieba (4 and 8 MB/s) decide alike on 98 of 100
+documents: see `agreement` in the cleaning study.
 """
 
 import re
@@ -10,7 +11,7 @@ import re
 import rjieba
 from datatrove.utils import word_tokenizers
 
-WORD = re.compile(r"\w+(?:[.'’-]\w+)*|[^\w\s]")
+WORD = re.compile(r"\w(?:\S*\w)?|[^\w\s]")  # a run without white space, its outer marks apart
 SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*[\"'”’)]*|[.!?。！？]+")
 
 

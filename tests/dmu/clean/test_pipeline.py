@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 import pathlib
@@ -5,6 +6,7 @@ import random
 
 import pytest
 
+from aquila_jax.dmu import sources
 from aquila_jax.dmu.clean import pipeline, report, settings
 from aquila_jax.dmu.clean.documents import Document
 from aquila_jax.dmu.sources import Source
@@ -153,8 +155,6 @@ def test_stopped_while_reading_the_input(once, tmp_path):
 
 def test_shards_do_not_change_the_result(once, tmp_path):
     (left, made), _ = once
-    import dataclasses
-
     other = dataclasses.replace(PLAIN, shard_characters=10**9)
     whole, account = run(make(), tmp_path / "work", other)
     assert whole == left and account.rules == made.rules
@@ -175,8 +175,6 @@ def test_a_shard_of_which_nothing_is_left(tmp_path):
         Document(text=text, id=str(at), language="en", source="bad" if 3 <= at < 6 else "s")
         for at, text in enumerate(texts + texts[:2])
     ]
-    import dataclasses
-
     small = dataclasses.replace(PLAIN, blocked=("bad",), shard_characters=len(texts[0]) * 2)
     left, made = run(documents, tmp_path / "work", small)
     assert left == ["0", "1", "2", "6", "7", "8"]
@@ -193,7 +191,7 @@ def test_sources_in_sources_out(tmp_path):
     file, held = tmp_path / "a.jsonl.gz", tmp_path / "held.jsonl"
     rows = [json.dumps({"text": one.text, "id": one.id, "source": "here"}) for one in make()]
     with gzip.open(file, "wt") as out:
-        out.write("\n".join(rows))
+        out.write("\n".join([*rows, "{broken"]))
     held.write_text(rows[0])
     given = (
         Source(name="mixed", language="en", paths=(str(file),)),
@@ -201,11 +199,10 @@ def test_sources_in_sources_out(tmp_path):
     )
     left, made = pipeline.clean_sources(given, PLAIN, str(tmp_path / "work"), tell=quiet)
     assert [source.split for source in left] == ["train", "heldout"] and left[1] == given[1]
-    from aquila_jax.dmu import sources
-
     found = [one for name in sources.expand(left[0]) for one in sources.read(name)]
     assert [one.id for one in found] == [one.id for one in make() if one.id[0] == "o"]
     assert {one.source for one in found} == {"here"} and made.documents_out == len(found)
+    assert made.unreadable == 1 and made.first_unreadable[0].endswith("(not valid JSON)")
 
 
 def test_what_was_dropped_can_be_read_in_full(once):

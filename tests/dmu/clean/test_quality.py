@@ -1,3 +1,6 @@
+import gzip
+import json
+
 import pytest
 from datatrove.data import Document
 
@@ -56,8 +59,6 @@ def test_lines_with_policies_are_cut_out():
 
 
 def test_chinese_chain(corpus):
-    import gzip
-    import json
 
     with gzip.open(corpus / "zh_modern" / "heldout.jsonl.gz", "rt") as lines:
         texts = [json.loads(line)["text"] for line in lines]

@@ -23,7 +23,12 @@ def test_counts_samples_leaks_and_masks(tmp_path):
         tmp_path / "clean/documents",
         [("e", "zz", {"minhash_cluster_id": 4, "masked": {"email": 2}}), ("f", "q", {})],
     )
-    manifest = {"inputs": [["documents", "en", "s", 10, 2510]], "empty": 1}
+    manifest = {
+        "inputs": [["documents", "en", "s", 10, 2510]],
+        "empty": 1,
+        "unreadable": 2,
+        "first_unreadable": ["f:3 (x)"],
+    }
     made = report.make(
         str(tmp_path), manifest, Settings(samples=2), poisoned=("s x",), unsearchable=7
     )
@@ -37,4 +42,5 @@ def test_counts_samples_leaks_and_masks(tmp_path):
     assert made.groups[0]["dropped"] == {
         "short": 5, "leak": 1, "duplicate_exact": 1, "duplicate_near": 1,
     }  # fmt: skip
+    assert made.unreadable == 2 and made.first_unreadable == ("f:3 (x)",)
     assert json.loads(made.to_json())["settings"]["samples"] == 2

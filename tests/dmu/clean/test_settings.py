@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -6,7 +7,6 @@ from aquila_jax.dmu.clean import settings
 
 
 def test_defaults_survive_json():
-    import dataclasses
 
     values = json.loads(json.dumps(dataclasses.asdict(settings.Settings())))
     assert settings.from_dict(values) == settings.Settings()
