@@ -109,7 +109,8 @@ def test_it_goes_on_with_other_devices_and_other_processes(folder, whole):
     for process in pair:
         process.send_signal(signal.SIGTERM)
     outputs = [process.communicate(timeout=180)[0] for process in pair]
-    assert [process.returncode for process in pair] == [75, 75], outputs
+    # JAX looks for the signal once a second: on a fast machine they may be done by then.
+    assert [process.returncode for process in pair] in ([75, 75], [0, 0]), outputs
 
     code, output = jobs.run("train", workdir)
     assert code == 0, output
