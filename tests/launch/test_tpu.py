@@ -66,8 +66,13 @@ class Cloud:
 
     def start(self, *arguments):
         command = [shutil.which("bash"), str(self.code / "launch" / "tpu.sh"), *arguments]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=self.env, stdout=pipe, stderr=pipe, text=True)
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # Who runs in the background ignores SIGINT, and bash cannot trap what it was born to ignore.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(command, env=self.env, **pipe)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def run(self, *arguments):
         process = self.start(*arguments)
