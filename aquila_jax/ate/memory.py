@@ -42,6 +42,7 @@ class PolicyState(NamedTuple):
     loss: float = float("nan")  # smoothed, of the step before
     jitter: float = 0.0  # mean size of the smoothed loss's moves, nats
     streaks: dict[str, int] = {}  # rule -> confirmations in a row
+    looks: dict[str, tuple[tuple[float, float], ...]] = {}  # domain -> ln(tokens), nats
     penalties: dict[str, int] = {}  # family -> how often its cool-down was doubled
     disabled: tuple[str, ...] = ()  # rules that threw
     ceiling: float = 1.0  # of the learning-rate factor: the plan's, or a person's
@@ -86,6 +87,7 @@ def from_json(value: Mapping[str, Any]) -> PolicyState:
         | {
             "actions": tuple(Action(*action) for action in value["actions"]),
             "disabled": tuple(value["disabled"]),
+            "looks": {name: tuple(map(tuple, seen)) for name, seen in value["looks"].items()},
             "loss": float("nan") if value["loss"] is None else value["loss"],
             "trial": trial,
         }

@@ -1,11 +1,12 @@
 """Policies: from what the monitor says to what the engine does; replaceable, to be compared."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
 
+from aquila_jax.ate import data_rules, plan_rules, trials
 from aquila_jax.ate import memory as memories
-from aquila_jax.ate import plan_rules, trials
 from aquila_jax.ate.memory import Action, PolicyState
 from aquila_jax.ate.rules import RULES
 from aquila_jax.ate.situation import Proposal, Rule, Situation
@@ -54,7 +55,7 @@ def by_rules(s: Situation, rules: tuple[Rule, ...]) -> Judgement:
         if not _may_act(rule, state, s):
             continue
         try:
-            proposal = rule.propose(_seen_by_rules(s, state, control))
+            proposal = rule.propose(dataclasses.replace(s, memory=state, control=control))
         except Exception as error:  # noqa: BLE001 (a broken rule must not end the run)
             state = state._replace(disabled=(*state.disabled, rule.name))
             notes += ({"kind": "disabled", "rule": rule.name, "why": repr(error)},)
@@ -74,7 +75,9 @@ def notice(state: PolicyState, s: Situation) -> PolicyState:
         state = state._replace(jitter=state.jitter + rate * (move - state.jitter))
     if any(alarm.kind in TROUBLE for alarm in s.assessment.alarms):
         state = state._replace(troubled=clock)
-    return state._replace(clock=clock, loss=loss, streaks=plan_rules.confirm(s))
+    state = state._replace(clock=clock, loss=loss, streaks=plan_rules.confirm(s))
+    looks, streaks = data_rules.look(dataclasses.replace(s, memory=state))
+    return state._replace(looks=looks, streaks=streaks)
 
 
 def steered(state: PolicyState, changes: dict[str, float]) -> PolicyState:
@@ -82,11 +85,6 @@ def steered(state: PolicyState, changes: dict[str, float]) -> PolicyState:
     if "lr_scale" in changes:
         state = state._replace(ceiling=changes["lr_scale"])
     return state
-
-
-def _seen_by_rules(s: Situation, state: PolicyState, control: Control) -> Situation:
-    fields = {name: getattr(s, name) for name in s.__dataclass_fields__}
-    return Situation(**fields | {"memory": state, "control": control})
 
 
 def _may_act(rule: Rule, state: PolicyState, s: Situation) -> bool:
@@ -123,6 +121,7 @@ def _act(
         rule=rule.name,
         evidence=dict(proposal.evidence),
         request=proposal.request,
+        weights=proposal.weights,
         predict=predict,
     )
     return state, decision

@@ -1,9 +1,9 @@
-"""The ranked list of rules: safety before learning rate before plan before batch.
+"""The ranked list of rules: safety before learning rate before plan before batch before mixture.
 
 Safety waits for nobody and has no pause; it is bounded by `rewinds` and by calling a person.
 """
 
-from aquila_jax.ate import plan_rules, rate_rules, safety_rules
+from aquila_jax.ate import data_rules, plan_rules, rate_rules, safety_rules
 from aquila_jax.ate.situation import Rule
 
 RULES = (
@@ -16,4 +16,5 @@ RULES = (
     Rule("recover", "rate", 2, 20, rate_rules.recover),
     Rule("start_decay", "plan", 1, 2, plan_rules.start_decay),
     Rule("grow_batch", "batch", 2, 8, plan_rules.grow_batch),
+    Rule("gate", "mixture", 2, 3, data_rules.gate, judge="none"),
 )

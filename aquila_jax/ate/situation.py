@@ -1,13 +1,14 @@
 """What a rule may look at, and what it may propose: plain frozen values."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from aquila_jax.ate.memory import PolicyState
 from aquila_jax.core.signals import Alarm, Assessment, Control, Request
 
-Family = Literal["safety", "rate", "plan", "batch"]
+Family = Literal["safety", "rate", "plan", "batch", "mixture"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,8 @@ class MentorConfig:
 
     mode: Literal["off", "shadow", "act"] = "shadow"
     policy: Literal["static", "peers", "aquila"] = "aquila"
-    may: tuple[Literal["decay", "stop"], ...] = ()  # move the decay; stop a hopeless run
+    # Move the decay; stop a hopeless run; take a domain that cannot be learned out of the mixture.
+    may: tuple[Literal["decay", "stop", "gate"], ...] = ()
     reference_ratio: tuple[float, ...] = ()  # update ratios of a good proxy run over its progress
     most_lr_scale: float = 1.0  # above 1 a rate found too low by the reference may be raised
     grow_batch_at: tuple[float, ...] = ()  # shares of the run at which the batch doubles
@@ -25,6 +27,8 @@ class MentorConfig:
     snapshots: int = 4  # held in host memory
 
     def __post_init__(self):
+        if unknown := sorted(set(self.may) - {"decay", "stop", "gate"}):
+            raise ValueError(f"mentor.may={unknown} must be of 'decay', 'stop' and 'gate'.")
         if self.snapshot_every < 1 or self.snapshots < 1:
             raise ValueError(
                 f"mentor.snapshot_every={self.snapshot_every} and mentor.snapshots="
@@ -66,6 +70,9 @@ class Situation:
     tokens: float  # learned from
     sequences: int  # read when this step was done
     batch: int  # sequences a step
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)  # domain -> share
+    languages: Mapping[str, str] = dataclasses.field(default_factory=dict)  # domain -> language
+    chance: float = math.inf  # nats of a model that knows nothing: ln of the vocabulary
     # Least and most update ratio of the reference, over what the smoothed ratio still remembers.
     reference: tuple[float, float] | None = None
     decays: tuple[Decay, ...] = ()  # what the forecast says of other decays; when there is one
@@ -81,6 +88,7 @@ class Proposal(NamedTuple):
     changes: Mapping[str, float] = {}  # fields of the control
     request: Request | None = None
     evidence: Mapping[str, Any] = {}
+    weights: dict[str, float] | None = None  # of the mixture, domain -> share
     delay: int = 0  # steps more than a window until the effect is judged
 
 

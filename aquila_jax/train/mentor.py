@@ -1,6 +1,7 @@
 """The closed loop of HeuriMentor as one pure function: signals, assessment, decision."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -148,6 +149,9 @@ def _situation(mentor, remembered, assessment, *, control, context) -> Situation
         tokens=context.tokens,
         sequences=sequences,
         batch=context.batch,
+        weights=context.weights,
+        languages=mentor.languages,
+        chance=math.log(config.model.vocab),
     )
 
 

@@ -1,0 +1,83 @@
+"""Rules for the mixture: a domain that cannot be learned gives its tokens to those that can."""
+
+import math
+import statistics
+
+from aquila_jax.ate.situation import Proposal, Situation
+
+LOOKS, LEAST_LOOKS = 8, 6  # one a window; what a slope is fitted to
+FLAT = -0.12  # nats per ln(token); a domain that learns falls faster
+HARD = 0.25  # of the way from the other domains' loss to that of chance
+OPTIMISTIC = 2.6  # standard errors: 99 % of slopes are above that
+CONFIRMATIONS = 3  # looks in a row
+FLOOR = 0.002  # of the mixture, so that it would be seen if the domain became learnable
+FIRST_PROGRESS = 0.1  # before, everything is learned and nothing known
+
+
+def gate(s: Situation) -> Proposal | None:
+    """Takes a domain to a floor of 0.2 % when it is far harder than the others and stays so.
+
+    Why: 30 % of random tokens cost a run 0.33 nats on its other domains; a domain whose loss
+    is a quarter of the way to chance, and whose slope is flat even by its optimistic bound in
+    three looks, was garbage in all pilot runs, and no good domain ever was that (science
+    3.4). The only domain of a language is left to a person. Needs leave ("gate" in `may`).
+    """
+    if "gate" not in s.config.may or s.progress < FIRST_PROGRESS:
+        return None
+    for name, weight in s.weights.items():
+        if s.memory.streaks.get(f"gate/{name}", 0) < CONFIRMATIONS or weight <= 2 * FLOOR:
+            continue
+        if not _has_sister(s, name):
+            continue
+        rest = sum(share for other, share in s.weights.items() if other != name)
+        weights = {
+            other: FLOOR if other == name else share * (1 - FLOOR) / rest
+            for other, share in s.weights.items()
+        }
+        slope, error = line(s.memory.looks[name])
+        evidence = {"domain": name, "loss": s.assessment.domain_loss[name]}
+        return Proposal(weights=weights, evidence=evidence | {"slope": slope, "error": error})
+    return None
+
+
+def look(s: Situation) -> tuple[dict[str, tuple[tuple[float, float], ...]], dict[str, int]]:
+    """What is remembered of each domain, and how many looks in a row found it hopeless."""
+    if s.assessment.step % s.window:
+        return s.memory.looks, s.memory.streaks
+    at = math.log(max(s.tokens, 1.0))
+    looks, streaks = {}, dict(s.memory.streaks)
+    for name, loss in s.assessment.domain_loss.items():
+        looks[name] = (*s.memory.looks.get(name, ())[-(LOOKS - 1) :], (at, loss))
+    for name in looks:
+        before = streaks.get(f"gate/{name}", 0)
+        streaks[f"gate/{name}"] = before + 1 if _hopeless(s, looks, name) else 0
+    return looks, streaks
+
+
+def line(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Slope of least squares and its standard error."""
+    x, y = zip(*points, strict=True)
+    centre, level = statistics.fmean(x), statistics.fmean(y)
+    spread = sum((one - centre) ** 2 for one in x)
+    slope = sum((a - centre) * b for a, b in points) / spread
+    left = sum((b - level - slope * (a - centre)) ** 2 for a, b in points)
+    return slope, math.sqrt(left / (len(points) - 2) / spread)
+
+
+def _hopeless(s: Situation, looks: dict, name: str) -> bool:
+    others = [loss for other, loss in s.assessment.domain_loss.items() if other != name]
+    if len(looks[name]) < LEAST_LOOKS or not others:
+        return False
+    usual = statistics.median(others)
+    if s.assessment.domain_loss[name] <= usual + HARD * (s.chance - usual):
+        return False
+    slope, error = line(looks[name])
+    return slope - OPTIMISTIC * error > FLAT
+
+
+def _has_sister(s: Situation, name: str) -> bool:
+    """Whether another domain of its language is still read."""
+    return any(
+        language == s.languages[name] and other != name and s.weights[other] > 2 * FLOOR
+        for other, language in s.languages.items()
+    )

@@ -1,0 +1,82 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from aquila_jax.ate import data_rules, policy
+from tests.ate.situations import later, situation, with_config
+
+LANGUAGES = {"en_web": "en", "en_books": "en", "zh_web": "zh", "zh_law": "zh", "junk": "en"}
+WEIGHTS = dict.fromkeys(LANGUAGES, 0.2)
+CHANCE = math.log(2048)
+
+
+def play(curves, *, steps=1000, languages=LANGUAGES, config=with_config(may=("gate",)), seed=0):
+    """Steps of a run whose domains follow `curves(name, tokens)`, and what was decided."""
+    noise, decided = np.random.default_rng(seed), []
+    names = list(languages)
+    given = situation(step=1, config=config)
+    weights = {name: 1 / len(names) for name in names}
+    for step in range(1, steps + 1):
+        tokens = 1280.0 * step
+        losses = {name: curves(name, tokens) + 0.007 * noise.normal() for name in names}
+        given = later(given, given.memory, step - given.assessment.step, weights=weights,
+                      languages=languages, chance=CHANCE, window=20)  # fmt: skip
+        given = dataclasses.replace(
+            given, assessment=dataclasses.replace(given.assessment, domain_loss=losses)
+        )
+        state, decision, _ = policy.decide(given)
+        given = dataclasses.replace(given, memory=state)
+        weights = decision.weights or weights
+        if decision.rule:
+            decided.append(decision)
+    return decided, weights
+
+
+def learning(name, tokens):
+    """Each domain at its own level, falling by 0.4 nats per ln(token) as the pilot's did."""
+    level = {"en_web": 4.2, "en_books": 4.6, "zh_web": 4.0, "zh_law": 3.4}.get(name, 5.4)
+    return level - 0.4 * math.log(tokens / 256_000)
+
+
+def garbage(name, tokens):
+    return 7.6 + 20_000 / tokens if name == "junk" else learning(name, tokens)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_tokens_are_gated_early_and_only_they(seed):
+    decided, weights = play(garbage, seed=seed)
+    assert [decision.evidence["domain"] for decision in decided] == ["junk"]
+    assert decided[0].step <= 400  # of 1000
+    assert weights["junk"] == data_rules.FLOOR and sum(weights.values()) == pytest.approx(1)
+    kept = [share for name, share in weights.items() if name != "junk"]
+    assert kept == pytest.approx([kept[0]] * 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hard_domain_that_learns_is_left_alone(seed):
+    """5.4 nats at a quarter of the run, where the others have 4.2."""
+    assert play(learning, seed=seed) == ([], dict.fromkeys(LANGUAGES, 0.2))
+
+
+def test_a_flat_domain_that_is_not_hard_is_left_alone():
+    flat = lambda name, tokens: 3.0 if name == "zh_law" else learning(name, tokens)  # noqa: E731
+    assert not play(flat)[0]
+
+
+def test_the_only_domain_of_a_language_is_left_to_a_person():
+    assert not play(garbage, languages=LANGUAGES | {"junk": "fr"})[0]
+
+
+def test_without_leave_nothing_is_gated():
+    assert not play(garbage, config=with_config())[0]
+
+
+def test_the_slope_is_that_of_least_squares():
+    x, y = np.random.default_rng(0).normal(size=(2, 8))
+    (slope, _), covariance = np.polyfit(x, y, 1, cov="unscaled")
+    left = y - np.polyval(np.polyfit(x, y, 1), x)
+    error = math.sqrt(covariance[0, 0] * left @ left / 6)
+    found = data_rules.line(tuple(zip(x.tolist(), y.tolist(), strict=True)))
+    assert found == (pytest.approx(slope), pytest.approx(error))
