@@ -10,6 +10,7 @@ import importlib.util
 import pathlib
 import re
 from pydoc_data import topics
+from typing import NamedTuple
 
 import numpy as np
 import opencc
@@ -97,21 +98,50 @@ def _run_lengths(values: np.ndarray) -> np.ndarray:
     return np.repeat(lengths, lengths)
 
 
-def short_runs(text: str) -> np.ndarray:
-    """bool [letters]: whether each letter stands in a run of one or two; 1 of 10 in prose."""
-    return _run_lengths(letters(text)) < WORD
-
-
 def latin_scores(text: str) -> np.ndarray:
     """Nats per letter, float32 [letters a to z of words of three or more].
 
     Names of one or two letters, as in formulas and code, tell nothing about the spelling.
     """
-    values = letters(text)
-    scored = np.zeros(len(values), bool)
-    scored[values > 0] = _run_lengths(values) >= WORD
-    places = np.flatnonzero(scored[2:])
-    return latin_surprise()[values[places], values[places + 1], values[places + 2]]
+    values = np.concatenate([[0, 0], letters(text)])  # so that the first letters have a context
+    places = np.flatnonzero(values > 0)[_run_lengths(values) >= WORD]
+    return latin_surprise()[values[places - 2], values[places - 1], values[places]]
+
+
+class LatinWindows(NamedTuple):
+    """Consecutive stretches of letters: [W] each."""
+
+    surprise: np.ndarray  # mean nats of letters in words of three or more; 0 if there are few
+    short: np.ndarray  # share of letters in runs of one or two; 0.1 in prose
+    span: np.ndarray  # characters from first to last letter, but for white space and Han
+
+
+def edges(count: int, size: int) -> np.ndarray:
+    """int64 [W + 1] where W windows of `size` or a little more begin and end; W is at least 1."""
+    return np.linspace(0, count, max(1, count // size) + 1).astype(np.int64)
+
+
+def latin_windows(text: str, size: int, least: int) -> LatinWindows:
+    """Stretches of about `size` letters; none if there are fewer than `least` in all."""
+    codes = code_points(text.lower())
+    places = np.flatnonzero((codes >= 97) & (codes <= 122))
+    if len(places) < least:
+        return LatinWindows(*np.zeros((3, 0)))
+    bounds = edges(len(places), size)
+    first, last = bounds[:-1], bounds[1:]
+    begins = np.flatnonzero(np.diff(places, prepend=-2) > 1)
+    lengths = np.diff(begins, append=len(places))
+    long = np.repeat(lengths >= WORD, lengths)
+    scores = np.zeros(len(places))
+    scores[long] = latin_scores(text)
+    known = np.add.reduceat(long.astype(np.int64), first)
+    mean = np.add.reduceat(scores, first) / np.maximum(known, 1)
+    passed = np.cumsum((codes > 32) & ((codes < HAN) | (codes >= HAN_END)))
+    return LatinWindows(
+        np.where(known >= least, mean, 0.0),
+        1 - known / (last - first),
+        passed[places[last - 1]] - passed[places[first]] + 1,
+    )
 
 
 @functools.cache

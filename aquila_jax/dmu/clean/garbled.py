@@ -27,7 +27,7 @@ ENOUGH = 30  # characters to judge by
 PAIRS_ENOUGH = 100
 WORDS_ENOUGH = 40
 RARE_NATS = 12.0
-LETTERS_PER_HAN = 2  # a Han character weighs as much text as two letters
+HAN_WEIGHT = 2  # letters of text that a Han character is worth
 
 
 def broken_characters(text: str, limits: Garbled) -> Verdict:
@@ -55,39 +55,43 @@ def question_runs(text: str, limits: Garbled) -> Verdict:
 
 
 def _windows(scores: np.ndarray, size: int) -> np.ndarray:
-    """Means over consecutive windows; what is left at the end joins no window."""
-    count = len(scores) // size
-    if count:
-        return scores[: count * size].reshape(count, size).mean(1)
-    return scores.mean(keepdims=True) if len(scores) >= ENOUGH else np.zeros(0)
+    """Means over consecutive windows; none of a text that is too short to judge."""
+    if len(scores) < ENOUGH:
+        return np.zeros(0)
+    bounds = frequencies.edges(len(scores), size)
+    return np.add.reduceat(scores, bounds[:-1]) / np.diff(bounds)
 
 
 def _share(bad: np.ndarray) -> float:
     return float(bad.mean()) if len(bad) else 0.0
 
 
+def _bad_latin(text: str, limits: Garbled, *, scattered: float) -> float:
+    """Characters outside of white space and Han in stretches that nobody would spell so."""
+    windows = frequencies.latin_windows(text, LATIN_WINDOW, ENOUGH)
+    bad = (windows.surprise > limits.latin_surprise) | (windows.short > scattered)
+    return float(windows.span[bad].sum())
+
+
+def _improbable(text: str, limits: Garbled, *, scattered: float) -> Verdict:
+    han = frequencies.han_scores(text)
+    size = sum(map(len, text.split())) + (HAN_WEIGHT - 1) * len(han)
+    bad_han = _share(_windows(han, HAN_WINDOW) > limits.han_rarity) * HAN_WEIGHT * len(han)
+    bad_latin = _bad_latin(text, limits, scattered=scattered)
+    share = (bad_latin + bad_han) / max(size, ENOUGH)
+    if share <= limits.garbled_share:
+        return None
+    return "garbled_letters" if bad_latin > bad_han else "garbled_han", f"{share:.2f} of the text"
+
+
 def improbable(text: str, limits: Garbled) -> Verdict:
-    """Windows of letters or Han characters that no language puts together."""
-    latin, han = frequencies.latin_scores(text), frequencies.han_scores(text)
-    size = len(latin) + LETTERS_PER_HAN * len(han)
-    if size < ENOUGH:
-        return None
-    bad_latin = _share(_windows(latin, LATIN_WINDOW) > limits.latin_surprise) * len(latin) / size
-    bad_han = (
-        _share(_windows(han, HAN_WINDOW) > limits.han_rarity) * LETTERS_PER_HAN * len(han) / size
-    )
-    if bad_latin + bad_han <= limits.garbled_share:
-        return None
-    rule = "garbled_letters" if bad_latin > bad_han else "garbled_han"
-    return rule, f"{bad_latin + bad_han:.2f} of the text"
+    """Letters or Han characters that no language puts together, in windows."""
+    return _improbable(text, limits, scattered=1.0)
 
 
-def scattered_letters(text: str, limits: Garbled) -> Verdict:
-    """Random characters: most letters stand in runs of one or two."""
-    bad = _windows(frequencies.short_runs(text), LATIN_WINDOW) > limits.scattered_letters
-    if (len(bad) and bad.all()) or bad.sum() > 1 and bad.mean() > limits.garbled_share:
-        return "garbled_scattered_letters", f"{bad.mean():.2f} of the text"
-    return None
+def scattered(text: str, limits: Garbled) -> Verdict:
+    """The same, and random characters: most letters stand in runs of one or two."""
+    return _improbable(text, limits, scattered=limits.scattered_letters)
 
 
 def rare_han(text: str, limits: Garbled) -> Verdict:
@@ -129,8 +133,13 @@ def typing_errors(
     return None
 
 
-RULES = (broken_characters, mojibake, question_runs, improbable)
-CHINESE_RULES = (rare_han, shuffled_han, stray_letters)
+ALWAYS = (broken_characters, mojibake, question_runs)
+CHINESE = (rare_han, shuffled_han, stray_letters)
+RULES = {
+    "en": (*ALWAYS, scattered),
+    "zh": (*ALWAYS, scattered, *CHINESE),
+    "": (*ALWAYS, scattered, *CHINESE),
+}
 
 
 def verdict(
@@ -138,11 +147,10 @@ def verdict(
 ) -> Verdict:
     """The first rule that the text breaks.
 
-    Code, formulas and mixed languages hold rare words and stray letters by nature, so that the
-    rules on these look at plain text only.
+    Code, formulas and mixed languages hold rare words, short names and stray letters by nature, so
+    that the rules on these look at plain text only.
     """
-    plain = {"zh": CHINESE_RULES, "en": (scattered_letters,), "": CHINESE_RULES}
-    for rule in (*RULES, *plain.get(language, ())):
+    for rule in RULES.get(language, (*ALWAYS, improbable)):
         if found := rule(text, limits):
             return found
     return typing_errors(text, limits, novelty) if language in ("en", "") else None

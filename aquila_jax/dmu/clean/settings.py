@@ -80,7 +80,7 @@ class Garbled:
     scattered_letters: float = 0.3  # share of letters in runs of one or two, in a window of 80
     han_rarity: float = 10.3  # nats per character in a window of 50; prose 7, mojibake 11.6
     han_order: float = -3.0  # mean log p(b|a)/p(b) of neighbours; prose -0.7, shuffled -4.2
-    garbled_share: float = 0.2  # share of the text in windows beyond these limits
+    garbled_share: float = 0.23  # share of the text in windows beyond these limits
     rare_han: float = 0.14  # share of characters rarer than 12 nats
     latin_inside_han: float = 0.03  # stray short letter runs between two Han characters
     novel_words: float = 0.20  # share of words in no other document, with `typo_surprise`

@@ -1,4 +1,3 @@
-import math
 import random
 
 import numpy as np
@@ -22,10 +21,20 @@ def test_letters_of_short_names_are_not_scored():
     assert frequencies.letters("Ab, c").tolist() == [1, 2, 0, 3]
     assert len(frequencies.latin_scores("ab x yz 12")) == 0
     assert len(frequencies.latin_scores("ab abcd")) == 4
-    expected = frequencies.latin_surprise()[0, 20, 8]
-    assert frequencies.latin_scores(" the")[1] == expected or math.isclose(
-        frequencies.latin_scores("x the")[1], expected, rel_tol=1e-6
-    )
+    table = frequencies.latin_surprise()
+    for text, before in (("the", (0, 0)), ("x the", (24, 0))):
+        scores = frequencies.latin_scores(text).tolist()
+        assert scores == [table[*before, 20], table[0, 20, 8], table[20, 8, 5]]
+
+
+def test_windows_in_closed_form():
+    made = frequencies.latin_windows("abc 12 天de fgh", 4, 2)
+    assert made.short.tolist() == [0.25, 0.25] and made.span.tolist() == [6, 4]
+    scores = frequencies.latin_scores("abc 12 天de fgh")
+    assert made.surprise == pytest.approx([scores[:3].mean(), scores[3:].mean()], rel=1e-6)
+    assert frequencies.edges(10, 4).tolist() == [0, 5, 10]
+    assert frequencies.latin_windows("abc", 80, 3).span.tolist() == [3]
+    assert len(frequencies.latin_windows("ab", 80, 3).span) == 0
 
 
 def test_prose_is_probable_and_mashing_is_not():

@@ -30,8 +30,7 @@ def misread(text, written, read):
     return text.encode(written, "replace").decode(read, "replace")
 
 
-def mashed(text):
-    keys = "asdfghjkl;qwertyuiopzxcvbnm,."
+def mashed(text, keys="asdfghjkl;qwertyuiopzxcvbnm,."):
     return "".join(c if c.isspace() else RANDOM.choice(keys) for c in text)
 
 
@@ -60,6 +59,11 @@ DAMAGE = {
     "zh random characters": ("zh", random_han),
     "zh shuffled": ("zh", shuffled),
     "zh mashed": ("zh", mashed),
+    "zh half mashed": ("zh", half(mashed)),
+    "zh half mashed with digits": (
+        "zh",
+        half(lambda t: mashed(t, "asdfghjklqwertyuiop1234567890,./")),
+    ),
     "zh half utf-8 as gbk": ("zh", half(lambda t: misread(t, "utf-8", "gbk"))),
     "en utf-16 as latin-1": ("en", lambda t: misread(t, "utf-16-le", "latin-1")),
     "en utf-16 as gbk": ("en", lambda t: misread(t, "utf-16-le", "gbk")),
@@ -128,5 +132,5 @@ def test_random_printable_characters(texts):
     damaged = [half(scattered)(text) for text in texts["en"]] + [scattered(t) for t in texts["en"]]
     seen = [garbled.verdict(text, "en", LIMITS, known) is not None for text in damaged]
     assert sum(seen) >= 0.95 * len(seen)
-    assert garbled.scattered_letters("f(x) = a b + c d; y = z w * q " * 20, LIMITS) is not None
+    assert garbled.scattered("f(x) = a b + c d; y = z w * q " * 20, LIMITS) is not None
     assert garbled.verdict("f(x) = a b + c d; y = z w * q " * 20, "code", LIMITS, known) is None
