@@ -23,7 +23,7 @@ BATCH = 16
 
 
 def get_config() -> ConfigDict:
-    """1.5 million parameters, 2 million tokens."""
+    """1.5 million parameters, 1.6 million tokens."""
     sources = tuple(
         Source(
             name=domain.name,
@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
         prepare=PrepareSettings(sources=sources, vocab_size=VOCABULARY),
         data=DataConfig(length=128, sample_megabytes=5.0),
         optimizer=OptimizerConfig(),
-        schedule=Schedule(kind="wsd", peak=4e-3, warmup=50 * BATCH, total=1000 * BATCH),
+        schedule=Schedule(kind="wsd", peak=4e-3, warmup=50 * BATCH, total=800 * BATCH),
         train=TrainConfig(batch=BATCH, evaluate_every=250, checkpoint_every=100),
         evaluate=EvaluateConfig(questions=("{workdir}/sample/questions.jsonl",)),
         mentor=MentorConfig(mode="shadow"),
