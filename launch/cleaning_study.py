@@ -1,7 +1,7 @@
 """How well cleaning finds trouble that was planted, how fast it is, and what memory it takes.
 
     python launch/cleaning_study.py --corpus ../shared/corpus --evaluations ../shared/evals \
-        --work /tmp/cleaning --output docs/results/cleaning.json
+        --work build/cleaning --output docs/results/cleaning.json
 
 Each part is written to the output when it is done, and is not done again by a later call.
 """
