@@ -27,6 +27,7 @@ class Checkpoints:
         """Copies `state` off the device and returns; the writing goes on behind."""
         host = host | {"fingerprint": int(trees.fingerprint(state))}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
+        self.wait()  # the last one may have failed on its way
         try:
             self.manager.save(step, args=items, force=True)
         except OSError as error:

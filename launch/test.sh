@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 source launch/environment.sh test
 ruff check .
 ruff format --check .
-exec python -m pytest -n 2 "$@"
+exec python -m pytest -n 2 --dist worksteal "$@"

@@ -86,6 +86,7 @@ class Workdir:
         lines = differences(json.loads(file.read_text(encoding="utf-8")), here)
         changed = [line for line in lines if not line.startswith(FREE)]
         if changed:
+            self.close()
             raise ValueError(
                 f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "take another --workdir, or set these back."
