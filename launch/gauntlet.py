@@ -64,14 +64,15 @@ def main() -> None:
 
 
 def everything(options) -> list[tuple[str, str, int]]:
-    """All runs (fault, policy, seed); the clean ones first, for all others are compared to them."""
+    """All runs (fault, policy, seed), a seed after the other, each with its clean runs first."""
     names = options.only or [*faults.FAULTS]
-    healthy = HEALTHY_SEEDS if not options.only else options.seeds
-    clean = [("healthy", "static", seed) for seed in range(healthy)]
-    clean += [("healthy", "aquila", seed) for seed in range(healthy)]
-    clean += [("healthy", "peers", seed) for seed in range(options.seeds)]
-    seeds = range(options.seeds)
-    return clean + [(name, policy, s) for s in seeds for name in names for policy in POLICIES]
+    keys = []
+    for seed in range(options.seeds if options.only else max(HEALTHY_SEEDS, options.seeds)):
+        keys += [("healthy", policy, seed) for policy in ("static", "aquila")]
+        if seed < options.seeds:
+            keys += [("healthy", "peers", seed)]
+            keys += [(name, policy, seed) for name in names for policy in POLICIES]
+    return keys
 
 
 def settings(options, fault: str, policy: str, seed: int) -> Config:
