@@ -1,7 +1,7 @@
 # Sourced: sets up .venv from the project's own files, once for each state of them, and enters it.
-# Usage: source launch/environment.sh [EXTRA,EXTRA]
+# Usage: [EXTRAS=extra,extra] source launch/environment.sh
 
-extras=${1:-}
+extras=${EXTRAS:-}
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   echo "aquila_jax needs Python 3.11 or newer; name one with PYTHON=/path/to/python3.11" >&2
