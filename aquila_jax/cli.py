@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from ml_collections import config_flags
 
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
+from aquila_jax.dmu import places, staging
 from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
 from aquila_jax.evaluate.suite import in_words
@@ -24,6 +27,7 @@ from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
 
 FINISHED, FAILED, STOPPED = 0, 1, 75  # 75 is EX_TEMPFAIL: saved, run the same command again
+FOLDER = "the folder of the run, local or gs://"
 CALLED = 3  # saved, and a person should look before it is run again
 
 
@@ -68,23 +72,37 @@ def _prepare(options: argparse.Namespace, settings: list[str]) -> int:
     if config.data.sample_megabytes and not sample.exists():
         _say(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {sample}")
         write_sample(sample, seed=config.data.seed, megabytes=config.data.sample_megabytes)
+        staging.publish(options.workdir, ("sample/*", "sample/*/*"))
     preparation.prepare(config.prepare, config.data.store, report=_say)
     return FINISHED
 
 
 def _report(options: argparse.Namespace, settings: list[str]) -> int:
+    folders = [staging.fetch(folder) for folder in options.workdir]
     if options.serve is not None:
-        serve(options.workdir, options.serve)
-    else:
-        page = write_page(options.workdir, options.out or options.workdir[0] / "report.html")
-        print(f"the report: {page}")
+        threading.Thread(target=_follow, args=(folders,), daemon=True).start()
+        serve(folders, options.serve)
+        return FINISHED
+    page = write_page(folders, options.out or folders[0] / "report.html")
+    if not options.out:
+        staging.publish(folders[0], ("report.html",))
+        page = places.join(staging.home(folders[0]), page.name)
+    print(f"the report: {page}")
     return FINISHED
+
+
+def _follow(folders: list[Path]) -> None:
+    """Fetches again and again what is published of runs in object storage."""
+    while any(map(staging.is_staged, folders)):
+        time.sleep(30)
+        for folder in folders:
+            staging.fetch(folder)
 
 
 def _steer(options: argparse.Namespace, settings: list[str]) -> int:
     _require_nothing(settings)
     if options.list:
-        print("\n".join(inbox.in_words(options.workdir)))
+        print("\n".join(inbox.in_words(staging.fetch(options.workdir))))
         return FINISHED
     requests = [{"kind": kind} for kind in ("checkpoint", "stop") if getattr(options, kind)]
     if options.rewind is not None:
@@ -106,7 +124,7 @@ def _steer(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _replay(options: argparse.Namespace, settings: list[str]) -> int:
     _require_nothing(settings)
-    told = replay(options.workdir)
+    told = replay(staging.fetch(options.workdir))
     print(
         f"{told.steps:,} steps lead to the same {told.lines:,} lines of the journal, "
         f"{told.decisions:,} decisions among them, bit for bit"
@@ -117,7 +135,7 @@ def _replay(options: argparse.Namespace, settings: list[str]) -> int:
 def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     _require_nothing(settings)
     for line in look.evaluate(
-        options.workdir,
+        staging.fetch(options.workdir),
         step=options.step,
         questions=tuple(options.questions),
         shots=options.shots,
@@ -129,7 +147,7 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _trace(options: argparse.Namespace, settings: list[str]) -> int:
     _require_nothing(settings)
-    for found in look.documents(options.workdir, options.step, report=_say):
+    for found in look.documents(staging.fetch(options.workdir), options.step, report=_say):
         print(
             f"sequence {found.sequence:,}  {found.domain} epoch {found.epoch}  document "
             f"{found.document} tokens {found.first}-{found.last}  {json.dumps(found.provenance)}"
@@ -161,6 +179,14 @@ def _say(line: str) -> None:
         print(line, flush=True)
 
 
+def _to_run(address: str) -> Path:
+    return staging.stage(address, "run")
+
+
+def _to_look(address: str) -> Path:
+    return staging.stage(address, "look")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aquila_jax", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -174,13 +200,13 @@ def _parser() -> argparse.ArgumentParser:
         child = verb(name, run, purpose)
         child.epilog = "Any setting: --config.key=value, for example --config.train.batch=32"
         child.add_argument("--config", required=True, help="a file of configs/")
-        child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+        child.add_argument("--workdir", required=True, type=_to_run, help=FOLDER)
         return child
 
     on_config("prepare", _prepare, "documents to tokenizer and token store")
     on_config("train", _train, "the main job; goes on by itself where the workdir stands")
     child = verb("steer", _steer, "hand a change to a running job, or list what was decided")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--workdir", required=True, type=_to_look, help=FOLDER)
     child.add_argument(
         "--set", nargs="+", default=[], metavar="FIELD=NUMBER", help="of the control"
     )
@@ -195,18 +221,18 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--why", default="", help="for the journal")
     child.add_argument("--list", action="store_true", help="the journal in words")
     child = verb("replay", _replay, "run the journal's decisions again and compare")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--workdir", required=True, type=_to_look, help=FOLDER)
     child = verb("evaluate", _evaluate, "bits per byte and multiple choice of a checkpoint")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--workdir", required=True, type=_to_look, help=FOLDER)
     child.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
     child.add_argument("--questions", nargs="+", default=[], help="more files of items")
     child.add_argument("--shots", type=int, default=0, help="answered items before each")
     child.add_argument("--json", action="store_true", help="all figures, a line each")
     child = verb("trace", _trace, "the documents behind a step")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--workdir", required=True, type=_to_look, help=FOLDER)
     child.add_argument("--step", required=True, type=int, help="a finished step")
     child = verb("report", _report, "the page of one run, or of several side by side")
-    child.add_argument("--workdir", required=True, type=Path, nargs="+", help="folders of runs")
+    child.add_argument("--workdir", required=True, type=_to_look, nargs="+", help="folders of runs")
     child.add_argument("--out", type=Path, help="the page's file; default: WORKDIR/report.html")
     child.add_argument("--serve", type=int, metavar="PORT", help="follow the runs live instead")
     return parser

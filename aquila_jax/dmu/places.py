@@ -12,7 +12,8 @@ from fsspec.implementations.local import LocalFileSystem
 def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of `uri` and the path within it; ValueError where it cannot be had."""
     try:
-        return fsspec.core.url_to_fs(uri)
+        # No listing is kept: other hosts write there, too.
+        return fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except ImportError as error:
         raise ValueError(
             f"{uri} needs a package that is not installed ({error}); for gs:// install the "
@@ -36,6 +37,15 @@ def exists(uri: str) -> bool:
     """Whether something lies there."""
     fs, path = filesystem(uri)
     return fs.exists(path)
+
+
+def names(folder: str) -> list[str]:
+    """What lies directly in `folder`, sorted; empty if there is no such folder."""
+    fs, root = filesystem(folder)
+    if not fs.exists(root):
+        return []
+    found = (path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False))
+    return sorted(name for name in found if name)
 
 
 def sizes(folder: str) -> dict[str, int]:
@@ -68,9 +78,34 @@ def writing(uri: str) -> Iterator[BinaryIO]:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Writes the whole content, or nothing."""
-    with writing(uri) as file:
-        file.write(content)
+    """Writes the whole content, or nothing; OSError says where it could not."""
+    fs, path = filesystem(uri)
+    if is_local(fs):
+        with writing(uri) as file:
+            file.write(content)
+        return
+    try:
+        fs.pipe_file(path, content)  # an object appears when it is whole
+    except Exception as error:  # noqa: BLE001 (HttpError of gcsfs, aiohttp's kinds, OSError)
+        raise OSError(f"{uri} cannot be written ({error or type(error).__name__}).") from error
+
+
+def create_bytes(uri: str, content: bytes) -> bool:
+    """Writes what nobody else has written: of several who try, one is told True."""
+    fs, path = filesystem(uri)
+    fs.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        fs.pipe_file(path, content, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
+def move(old: str, new: str) -> None:
+    """Gives a file another name, in a folder that is made if need be."""
+    fs, path = filesystem(new)
+    fs.makedirs(os.path.dirname(path), exist_ok=True)
+    fs.mv(filesystem(old)[1], path)
 
 
 def remove(folder: str) -> None:
@@ -78,6 +113,12 @@ def remove(folder: str) -> None:
     fs, path = filesystem(folder)
     if fs.exists(path):
         fs.rm(path, recursive=True)
+
+
+def for_orbax(folder: str) -> str:
+    """`folder` as Orbax takes it: a local path, or gs://."""
+    fs, path = filesystem(folder)
+    return path if is_local(fs) else folder
 
 
 def tensorstore_url(folder: str) -> str:

@@ -3,20 +3,20 @@
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from aquila_jax.core.signals import Batch
+from aquila_jax.dmu import places
 from aquila_jax.dmu.tokenizer import BOS, Tokenizer, encode_batch
 from aquila_jax.evaluate import score
 from aquila_jax.model.transformer import Transformer
 
 
-def read_items(path: Path) -> list[dict]:
+def read_items(path: str) -> list[dict]:
     """Items {"id", "lang", "task", "context", "choices", "answer"}, one JSON object a line."""
     items = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(places.read_bytes(path).decode().splitlines(), 1):
         item = json.loads(line)
         missing = {"lang", "task", "context", "choices", "answer"} - item.keys()
         if missing or not 0 <= item["answer"] < len(item["choices"]):

@@ -12,20 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aquila_jax.core.journal import read_lines
+from aquila_jax.dmu import places, staging
 from aquila_jax.train import agree, orders
 from aquila_jax.train.host import HostState
 from aquila_jax.train.workdir import Workdir
 
 EVERY = 5  # steps between two looks
+REST = 10.0  # seconds at least, where a look is a request over the network
 
 
-def hand_in(workdir: Path, order: dict) -> Path:
+def hand_in(workdir: Path, order: dict) -> str:
     """Writes an order for the run in `workdir`, which looks for it every few steps."""
-    if not (workdir / "config.json").exists():
-        raise ValueError(f"{workdir} is not the folder of a run; it has no config.json.")
-    folder = workdir / "steer" / "inbox"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{time.time_ns()}-{os.getpid()}.json"
+    home = staging.home(workdir)
+    if not places.exists(places.join(home, "config.json")):
+        raise ValueError(f"{home} is not the folder of a run; it has no config.json.")
+    file = places.join(home, "steer", "inbox", f"{time.time_ns()}-{os.getpid()}.json")
     _write(file, {"version": orders.VERSION} | order)
     return file
 
@@ -34,7 +35,8 @@ class Inbox:
     """The orders of one run; every process gets the same at the same step."""
 
     def __init__(self, folder: Workdir):
-        self.folder, self.path = folder, folder.path / "steer"
+        self.folder, self.home = folder, places.join(folder.home, "steer")
+        self.looked = -REST
         self.accepted: list[dict] = agree.told(self._read_accepted())
 
     def taken(self, host: HostState) -> dict | None:
@@ -66,29 +68,34 @@ class Inbox:
         return [order]
 
     def _read_accepted(self) -> list[dict]:
-        if not self.folder.writes:
-            return []
-        files = sorted((self.path / "accepted").glob("*.json"))
-        return [json.loads(file.read_text("utf-8")) for file in files]
+        files = self._files("accepted") if self.folder.writes else []
+        return [json.loads(places.read_bytes(file)) for file in files]
 
     def _look(self) -> tuple[str, str] | None:
-        files = sorted((self.path / "inbox").glob("*.json")) if self.folder.writes else []
-        return (files[0].name, files[0].read_text("utf-8", "replace")) if files else None
+        resting = staging.is_staged(self.folder.path) and time.monotonic() < self.looked + REST
+        if not self.folder.writes or resting:
+            return None
+        self.looked = time.monotonic()
+        files = self._files("inbox")
+        if not files:
+            return None
+        return files[0].rpartition("/")[2], places.read_bytes(files[0]).decode("utf-8", "replace")
+
+    def _files(self, part: str) -> list[str]:
+        folder = places.join(self.home, part)
+        return [places.join(folder, n) for n in places.names(folder) if n.endswith(".json")]
 
     def _accept(self, name: str, order: dict) -> None:
         if self.folder.writes:
-            folder = self.path / "accepted"
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / f"{len(self.accepted):04d}.json", order)
-            (self.path / "inbox" / name).unlink(missing_ok=True)
+            _write(places.join(self.home, "accepted", f"{len(self.accepted):04d}.json"), order)
+            places.remove(places.join(self.home, "inbox", name))
 
     def _refuse(self, name: str, reason: str, step: int) -> None:
         self.folder.event("refused", step, order=name, why=reason)
         if self.folder.writes:
-            folder = self.path / "refused"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).with_suffix(".reason").write_text(reason + "\n", "utf-8")
-            os.replace(self.path / "inbox" / name, folder / name)
+            refused = places.join(self.home, "refused", name)
+            places.write_bytes(f"{refused.removesuffix('.json')}.reason", f"{reason}\n".encode())
+            places.move(places.join(self.home, "inbox", name), refused)
 
 
 def in_words(workdir: Path) -> list[str]:
@@ -112,10 +119,5 @@ def _words(entry: dict) -> str:
     )
 
 
-def _write(file: Path, value: dict) -> None:
-    temporary = file.with_suffix(".partial")
-    with temporary.open("w", encoding="utf-8") as out:
-        json.dump(value, out, ensure_ascii=False, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, file)
+def _write(file: str, value: dict) -> None:
+    places.write_bytes(file, json.dumps(value, ensure_ascii=False, indent=1).encode())

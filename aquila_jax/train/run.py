@@ -11,6 +11,7 @@ import jax
 from aquila_jax import checkpoint
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
+from aquila_jax.dmu import places
 from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate import suite
 from aquila_jax.train import cycle, orders, rewind, speed
@@ -39,7 +40,7 @@ class Run:
         self.machine = machine(config, self.store)
         self.languages = self.machine.mentor.languages
         self.checkpoints = checkpoint.Checkpoints(
-            str(workdir.absolute() / "checkpoints"),
+            places.for_orbax(places.join(self.folder.home, "checkpoints")),
             keep=config.train.keep,
             keep_every=config.train.keep_every or None,
         )
@@ -124,10 +125,10 @@ class Run:
         """Starts writing a checkpoint of this step; what fails is told, and tried at the next."""
         begun = time.time()
         unread = rewind.to_json(self.inflight, self.records.line)
-        where = hosts.to_json(self.host) | self.folder.counts() | {"inflight": unread}
         try:
+            where = hosts.to_json(self.host) | self.folder.counts() | {"inflight": unread}
             self.checkpoints.save(self.host.step, self.state, where)
-        except checkpoint.CheckpointError as error:
+        except (checkpoint.CheckpointError, OSError) as error:
             self.report(str(error))
         self.records.pause("save", self.host.step, begun)
 
