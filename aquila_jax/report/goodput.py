@@ -9,6 +9,7 @@ CAUSE_OF = {
     "resume": "startup",
     "compile": "compile",
     "save": "save",
+    "snapshot": "save",
     "restore": "restore",
     "rewind": "restore",
     "evaluate": "evaluate",

@@ -1,7 +1,7 @@
 """One turn of the run as values: a step is launched, read, learned from, and obeyed."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -73,12 +73,21 @@ def launch(
     """Starts the next step on the devices; does not wait for it. `state` is used up."""
     control = jax.device_put(Control(*map(np.float32, host.control)))
     placed = feed.put(batch, machine.mesh, shape(machine, host)[1])
-    heavy = (host.step + 1) % machine.config.train.heavy_every == 0
-    state, signals = train_step(
-        machine.program, state, placed, control, statistics="heavy" if heavy else "light"
-    )
     after = hosts.dispatched(host)
+    state, signals = train_step(
+        machine.program, state, placed, control, statistics=statistics(machine, after.step)
+    )
     return state, after, InFlight(after.step, after.sequences, host.batch, host.control, signals)
+
+
+def statistics(machine: Machine, step: int) -> Literal["light", "heavy"]:
+    """Which of the two compiled variants a step runs."""
+    return "light" if step % machine.config.train.heavy_every else "heavy"
+
+
+def variant(machine: Machine, host: HostState) -> tuple[int, str]:
+    """What decides which compiled program the next step runs."""
+    return host.batch, statistics(machine, host.step + 1)
 
 
 def count(host: HostState, done: InFlight) -> HostState:

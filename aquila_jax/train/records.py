@@ -9,6 +9,7 @@ from aquila_jax.model.config import flops_per_token
 from aquila_jax.report import writers
 from aquila_jax.train import agree, record, speed
 from aquila_jax.train.attribute import Shown
+from aquila_jax.train.clock import Clock
 from aquila_jax.train.cycle import InFlight
 from aquila_jax.train.host import HostState
 from aquila_jax.train.progress import progress_line
@@ -23,7 +24,7 @@ class Records:
         config = folder.config
         self.flops_per_token = flops_per_token(config.model, config.data.length)
         self.peak = speed.peak_flops()
-        self.settled_at, self.reported_at = None, 0.0
+        self.clock, self.reported_at = Clock(), 0.0
         names = config.train.writers if folder.writes else ()
         self.write_scalars = writers.open_writers(names, folder.path)
 
@@ -37,11 +38,9 @@ class Records:
         line, now = self.line(done), time.time()
         targets = sum(line["domain_tokens"].values())
         line |= {"tokens": host.targets, "timeline": host.timeline, "time": now}
-        if self.settled_at is not None:
-            seconds = max(now - self.settled_at, 1e-9)
+        if (seconds := self.clock.ended(done.step, now)) is not None:
             line |= {"step_seconds": seconds, "tokens_per_second": targets / seconds}
             line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
-        self.settled_at = now
         self.folder.metrics.append(line)
         self.write_scalars(done.step, now, writers.flat(line))
         if now - self.reported_at > self.folder.config.train.report_seconds:
@@ -65,6 +64,7 @@ class Records:
         self.write_scalars(where["step"], time.time(), writers.flat({"evaluate": line}))
 
     def pause(self, kind: str, step: int, begun: float) -> None:
-        """Notes a pause since `begun`, which is no part of the speed of a step."""
-        self.settled_at = None
-        self.folder.event(kind, step, seconds=time.time() - begun)
+        """Notes a pause after `step` since `begun`, when all steps so far were done."""
+        now = time.time()
+        self.clock.paused(step, begun, now)
+        self.folder.event(kind, step, seconds=now - begun)

@@ -14,12 +14,14 @@ from aquila_jax.core.signals import Decision
 from aquila_jax.dmu import places
 from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate import suite
+from aquila_jax.model.config import parameters
 from aquila_jax.train import cycle, orders, rewind, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import Moment
 from aquila_jax.train.host import HostState
 from aquila_jax.train.inbox import Inbox
 from aquila_jax.train.machinery import machine
+from aquila_jax.train.reader import Reader
 from aquila_jax.train.records import Records
 from aquila_jax.train.snapshots import Ring
 from aquila_jax.train.state import abstract_state
@@ -48,7 +50,8 @@ class Run:
         self.records = Records(self.folder, self.languages, report=report)
         self.inbox = Inbox(self.folder)
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
-        self.inflight, self.batches = collections.deque(), None
+        self.inflight, self.reader = collections.deque(), Reader(self.machine)
+        self.compiled: set[tuple[int, str]] = set()
 
     def __enter__(self) -> "Run":
         begun = time.time()
@@ -59,14 +62,16 @@ class Run:
             self._start()
         else:
             self._resume(*restored)
-        self.folder.event(kind, self.host.step, seconds=time.time() - begun, **speed.machine())
+        facts = speed.machine() | {"parameters": parameters(self.config.model)}
+        facts |= {"git": speed.revision()}
+        self.folder.event(kind, self.host.step, seconds=time.time() - begun, **facts)
         if restored is None:
             self.evaluate()
         return self
 
     def __exit__(self, *_) -> None:
         self.watchdog.close()
-        self._drop_batches()
+        self.reader.close()
         self.checkpoints.close()
         self.folder.close()
 
@@ -97,9 +102,14 @@ class Run:
         if self._all_read:
             return
         self.watchdog.arm()
-        batch = self._next_batch()
+        batch, before = self.reader.next(self.host), self.host.step
+        variant = cycle.variant(self.machine, self.host)
+        begun = self._waited() if variant not in self.compiled else None
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
+        if begun is not None:
+            self.compiled.add(variant)
+            self.records.pause("compile", before, begun)
 
     def settle(self) -> Turn:
         """Reads the signals of all but the last few steps, and does what follows from them."""
@@ -119,11 +129,13 @@ class Run:
 
     def remember(self) -> None:
         """Keeps this moment in host memory, for a rewind."""
+        begun = self._waited()
         self.ring.keep(self._moment())
+        self.records.pause("snapshot", self.host.step, begun)
 
     def save(self) -> None:
         """Starts writing a checkpoint of this step; what fails is told, and tried at the next."""
-        begun = time.time()
+        begun = self._waited()
         unread = rewind.to_json(self.inflight, self.records.line)
         try:
             where = hosts.to_json(self.host) | self.folder.counts() | {"inflight": unread}
@@ -134,7 +146,7 @@ class Run:
 
     def evaluate(self) -> None:
         """Measures held-out text and questions; changes nothing."""
-        begun = time.time()
+        begun = self._waited()
         config, where = self.config, {"step": self.host.step, "tokens": self.host.targets}
         for line in suite.evaluate(
             config.evaluate, self.state.model, self.store, length=config.data.length
@@ -225,22 +237,10 @@ class Run:
         for line in lines:
             self.folder.journal.append(step, **line)
 
+    def _waited(self) -> float:
+        """The time at which all that was started is done: what is a pause begins there."""
+        jax.block_until_ready(self.state.step)
+        return time.time()
+
     def _moment(self) -> Moment:
         return Moment(self.state, self.host, tuple(self.inflight))
-
-    def _next_batch(self):
-        shape, source = cycle.shape(self.machine, self.host), (self.host.ledger, self.host.batch)
-        if self.batches is None or source != self.source:
-            self._drop_batches()
-            left = -(-(self.config.schedule.total - self.host.sequences) // self.host.batch)
-            rows = cycle.rows(self.machine, self.host)
-            self.batches = self.machine.stream.batches(
-                self.host.ledger, self.host.sequences, shape, rows, steps=left
-            )
-            self.source = source  # a ledger equals only itself
-        return next(self.batches)
-
-    def _drop_batches(self) -> None:
-        if self.batches is not None:
-            self.batches.close()
-            self.batches = None

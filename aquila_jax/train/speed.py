@@ -1,5 +1,7 @@
 """How fast a step is against what the hardware can do."""
 
+import pathlib
+import subprocess
 import time
 
 import jax
@@ -47,3 +49,18 @@ def machine() -> dict:
         "processes": jax.process_count(),
         "jax": jax.__version__,
     }
+
+
+def revision() -> str | None:
+    """The git revision of this code, marked `+` where files were changed since; None without git."""
+    told = []
+    for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno"]):
+        try:
+            done = subprocess.run(
+                ["git", *command], cwd=pathlib.Path(__file__).parent, capture_output=True, text=True,
+                timeout=10, check=True,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError):
+            return None
+        told.append(done.stdout.strip())
+    return told[0] + ("+" if told[1] else "")

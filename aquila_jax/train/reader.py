@@ -1,0 +1,32 @@
+"""The batches that come next, read ahead; opened anew where the ledger or the batch changes."""
+
+from aquila_jax.core.signals import Batch
+from aquila_jax.train import cycle
+from aquila_jax.train.cycle import Machine
+from aquila_jax.train.host import HostState
+
+
+class Reader:
+    """One iterator at a time."""
+
+    def __init__(self, machine: Machine):
+        self.machine, self.batches, self.source = machine, None, None
+
+    def next(self, host: HostState) -> Batch:
+        """The batch of the next step, this process's rows of it."""
+        source = host.ledger, host.batch
+        if self.batches is None or source != self.source:
+            self.close()
+            left = -(-(self.machine.config.schedule.total - host.sequences) // host.batch)
+            shape, rows = cycle.shape(self.machine, host), cycle.rows(self.machine, host)
+            self.batches = self.machine.stream.batches(
+                host.ledger, host.sequences, shape, rows, steps=left
+            )
+            self.source = source  # a ledger equals only itself
+        return next(self.batches)
+
+    def close(self) -> None:
+        """Ends its threads."""
+        if self.batches is not None:
+            self.batches.close()
+            self.batches = None
