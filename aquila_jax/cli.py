@@ -14,9 +14,12 @@ from ml_collections import config_flags
 
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
+from aquila_jax.dmu import account as accounts
 from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
+from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate.suite import in_words
+from aquila_jax.report import data_page
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
 from aquila_jax.train import distributed, inbox, look
@@ -69,11 +72,25 @@ def _prepare(options: argparse.Namespace, settings: list[str]) -> int:
         _say(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {sample}")
         write_sample(sample, seed=config.data.seed, megabytes=config.data.sample_megabytes)
     preparation.prepare(config.prepare, config.data.store, report=_say)
+    _write_account(config.data.store, config, options.workdir / "data.html")
     return FINISHED
 
 
+def _write_account(path: str, config: Config | None, out: Path) -> None:
+    """The data report of a token store, under the plan of `config` if there is one."""
+    store = open_store(path)
+    plan = accounts.once(store) if config is None else look.plan(config, store)
+    page, figures = data_page.write(accounts.account(store, plan), out)
+    _say(f"the data report: {page} and {figures}")
+
+
 def _report(options: argparse.Namespace, settings: list[str]) -> int:
-    if options.serve is not None:
+    if bool(options.data) == bool(options.workdir):
+        raise ValueError("report needs either --workdir, of runs, or --data, of a token store.")
+    if options.data:
+        config = load_config(options.config, settings) if options.config else None
+        _write_account(options.data, config, options.out or Path("data.html"))
+    elif options.serve is not None:
         serve(options.workdir, options.serve)
     else:
         page = write_page(options.workdir, options.out or options.workdir[0] / "report.html")
@@ -180,6 +197,29 @@ def _parser() -> argparse.ArgumentParser:
     on_config("prepare", _prepare, "documents to tokenizer and token store")
     on_config("train", _train, "the main job; goes on by itself where the workdir stands")
     child = verb("steer", _steer, "hand a change to a running job, or list what was decided")
+    _steer_options(child)
+    child = verb("replay", _replay, "run the journal's decisions again and compare")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child = verb("evaluate", _evaluate, "bits per byte and multiple choice of a checkpoint")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
+    child.add_argument("--questions", nargs="+", default=[], help="more files of items")
+    child.add_argument("--shots", type=int, default=0, help="answered items before each")
+    child.add_argument("--json", action="store_true", help="all figures, a line each")
+    child = verb("trace", _trace, "the documents behind a step")
+    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
+    child.add_argument("--step", required=True, type=int, help="a finished step")
+    child = verb("report", _report, "the page of runs, side by side, or of a token store")
+    child.add_argument("--workdir", type=Path, nargs="+", help="folders of runs")
+    child.add_argument("--data", metavar="STORE", help="a token store, instead of runs")
+    child.add_argument("--config", help="whose plan the data report is about; default: one epoch")
+    child.add_argument("--out", type=Path,
+                       help="the page's file; default: WORKDIR/report.html, or data.html")  # fmt: skip
+    child.add_argument("--serve", type=int, metavar="PORT", help="follow the runs live instead")
+    return parser
+
+
+def _steer_options(child: argparse.ArgumentParser) -> None:
     child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
     child.add_argument(
         "--set", nargs="+", default=[], metavar="FIELD=NUMBER", help="of the control"
@@ -194,19 +234,3 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--author", default=os.environ.get("USER", ""), help="who says so")
     child.add_argument("--why", default="", help="for the journal")
     child.add_argument("--list", action="store_true", help="the journal in words")
-    child = verb("replay", _replay, "run the journal's decisions again and compare")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
-    child = verb("evaluate", _evaluate, "bits per byte and multiple choice of a checkpoint")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
-    child.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
-    child.add_argument("--questions", nargs="+", default=[], help="more files of items")
-    child.add_argument("--shots", type=int, default=0, help="answered items before each")
-    child.add_argument("--json", action="store_true", help="all figures, a line each")
-    child = verb("trace", _trace, "the documents behind a step")
-    child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
-    child.add_argument("--step", required=True, type=int, help="a finished step")
-    child = verb("report", _report, "the page of one run, or of several side by side")
-    child.add_argument("--workdir", required=True, type=Path, nargs="+", help="folders of runs")
-    child.add_argument("--out", type=Path, help="the page's file; default: WORKDIR/report.html")
-    child.add_argument("--serve", type=int, metavar="PORT", help="follow the runs live instead")
-    return parser
