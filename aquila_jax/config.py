@@ -12,8 +12,9 @@ from ml_collections import ConfigDict
 from aquila_jax.ate.optimizer import OptimizerConfig
 from aquila_jax.ate.schedules import Schedule
 from aquila_jax.ate.situation import MentorConfig
-from aquila_jax.dmu import staging
+from aquila_jax.dmu import recipe, staging
 from aquila_jax.dmu.prepare import PrepareSettings
+from aquila_jax.dmu.recipe import Phase
 from aquila_jax.evaluate.suite import EvaluateConfig
 from aquila_jax.model.config import ModelConfig
 
@@ -26,6 +27,7 @@ class DataConfig:
     packing: Literal["concat", "best_fit"] = "concat"
     mixture: str = "unimax"  # or "natural", "uniform"; overridden by `weights`
     weights: dict[str, float] = dataclasses.field(default_factory=dict)  # domain -> share
+    phases: tuple[Phase, ...] = ()  # a recipe, instead of `mixture` and `weights`
     seed: int = 0
     store: str = "{workdir}/store"
     sample_megabytes: float = 0.0  # of generated text, into {workdir}/sample, before `prepare`
@@ -72,6 +74,15 @@ class Config:
     evaluate: EvaluateConfig
     mentor: MentorConfig
 
+    def __post_init__(self):
+        if self.data.weights and self.data.phases:
+            raise ValueError("data.weights and data.phases exclude each other: set one of them.")
+        recipe.check(
+            self.data.phases,
+            total=float(self.schedule.total * self.data.length),
+            acts=(self.mentor.mode, self.mentor.policy) == ("act", "aquila"),
+        )
+
 
 def to_config_dict(value: Any) -> ConfigDict:
     """A dataclass as a ConfigDict that a file in `configs/` starts from."""
@@ -88,6 +99,9 @@ def build(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        pairs = enumerate(zip(arguments, value, strict=True))
+        return tuple(build(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
     if origin is tuple:
         return tuple(build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:

@@ -3,9 +3,10 @@
 # Usage: launch/local.sh [CONFIG [WORKDIR [--config.key=value ...]]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source launch/environment.sh
-
 config=${1:-configs/tiny.py}
+# The cleaning of documents needs more packages.
+source launch/environment.sh "$(grep -q 'clean=' "$config" && echo clean)"
+
 workdir=${2:-runs/$(basename "$config" .py)}
 shift $(($# < 2 ? $# : 2))
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from aquila_jax.dmu import places
 
@@ -61,6 +61,7 @@ class Manifest:
     heldout: tuple[DomainInfo, ...]
     sources: tuple[SourceReport, ...]
     files: dict[str, int]  # bytes of every file of the store but this one
+    cleaning: dict[str, Any] | None = None  # its account: what came in, what each filter took out
 
     def split(self, name: Split) -> tuple[DomainInfo, ...]:
         """The domains of "train" or "heldout"."""

@@ -13,10 +13,8 @@ import numpy as np
 from aquila_jax.dmu import places
 from aquila_jax.dmu.manifest import SPLITS, Split
 from aquila_jax.dmu.source_files import (
-    Clean,
     Reading,
     SourceFile,
-    describe,
     documents,
     reading_of,
     split_of,
@@ -56,16 +54,16 @@ class Part:
         return f"{self.prefix}.{split}.{name}"
 
 
-def make_part(source: SourceFile, *, folder: str, tokenizer: str, clean: Clean | None) -> Part:
+def make_part(source: SourceFile, *, folder: str, tokenizer: str) -> Part:
     """The file's part, from `folder` if it is there, else tokenised into it."""
     loaded = load_tokenizer(tokenizer)
-    key = [dataclasses.asdict(source), loaded.sha256, describe(clean)]
+    key = [dataclasses.asdict(source), loaded.sha256]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     prefix = places.join(folder, digest)
     # Written last, so the part is whole where it stands.
     if places.exists(prefix + ".json"):
         return _from_json(prefix, source, places.read_bytes(prefix + ".json"))
-    part = _tokenise(prefix, source, loaded, clean or iter)
+    part = _tokenise(prefix, source, loaded)
     places.write_bytes(prefix + ".json", _to_json(part))
     return part
 
@@ -75,7 +73,7 @@ def token_type(vocab_size: int) -> str:
     return "uint16" if vocab_size <= 1 << 16 else "uint32"
 
 
-def _tokenise(prefix: str, source: SourceFile, tokenizer: Tokenizer, clean: Clean) -> Part:
+def _tokenise(prefix: str, source: SourceFile, tokenizer: Tokenizer) -> Part:
     tally, first = collections.Counter(), []
     dtype = np.dtype(token_type(tokenizer.vocab_size)).newbyteorder("<")
     fields = [field.name for field in dataclasses.fields(Counts)]
@@ -85,7 +83,7 @@ def _tokenise(prefix: str, source: SourceFile, tokenizer: Tokenizer, clean: Clea
             (split, name): stack.enter_context(places.writing(f"{prefix}.{split}.{name}"))
             for split, name in itertools.product(SPLITS, names)
         }
-        for batch in _batches(clean(documents(source, tally, first))):
+        for batch in _batches(documents(source, tally, first)):
             encoded = encode_batch(tokenizer, [document.text for document in batch])
             for document, ids in zip(batch, encoded, strict=True):
                 tokens = np.concatenate(([BOS], ids, [EOS])).astype(dtype)

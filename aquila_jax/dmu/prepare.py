@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Sequence
 
+from aquila_jax.dmu import cleaning, places
 from aquila_jax.dmu import manifest as manifests
-from aquila_jax.dmu import places
+from aquila_jax.dmu.clean.settings import Settings as Cleaning
 from aquila_jax.dmu.manifest import SPLITS, Manifest
 from aquila_jax.dmu.merge import merge_domain
 from aquila_jax.dmu.parts import Part, make_part
 from aquila_jax.dmu.progress import Report
-from aquila_jax.dmu.source_files import Clean, SourceFile, check, describe, for_each, list_files
+from aquila_jax.dmu.source_files import SourceFile, check, for_each, list_files
 from aquila_jax.dmu.sources import Source
 from aquila_jax.dmu.store import TOKENIZER
 from aquila_jax.dmu.summary import source_reports, summarise
@@ -35,12 +36,18 @@ class PrepareSettings:
     heldout: float = 0.01  # share of documents, in domains without a held-out source
     max_flaws: float = 0.01  # share of a source's documents that may be unreadable
     processes: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    clean: Cleaning | None = None  # None: documents go in as they are
 
     def __post_init__(self):
         languages = {}
         for source in self.sources:
             if languages.setdefault(source.name, source.language) != source.language:
                 raise ValueError(f"source {source.name} must have one language in all its splits.")
+            if not source.language and (self.clean is None or source.split == "heldout"):
+                raise ValueError(
+                    f"source {source.name} ({source.split}) names no language; name one, or let "
+                    "prepare.clean tell the languages of a training source apart."
+                )
         if not any(source.split == "train" for source in self.sources):
             raise ValueError("sources must hold at least one with split='train'.")
         for name in ("heldout", "max_flaws"):
@@ -53,57 +60,77 @@ class PrepareSettings:
             )
 
 
-def prepare(
-    settings: PrepareSettings, folder: str, report: Report = print, *, clean: Clean | None = None
-) -> Manifest:
-    """Makes the token store in `folder`, or takes up where it stopped; its manifest.
-
-    `clean` may drop and change the documents of a file; it must be picklable.
-    """
+def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> Manifest:
+    """Makes the token store in `folder`, or takes up where it stopped; its manifest."""
     files = list_files(settings.sources, settings.heldout)
     report(f"prepare: {len(files)} files of {len(settings.sources)} sources")
-    inputs = _fingerprint(settings, files, clean)
+    inputs = _fingerprint(settings, files)
     if places.exists(places.join(folder, manifests.NAME)):
-        return _made_before(folder, inputs, report)
+        return _made_before(settings, folder, inputs=inputs, report=report)
+    cleaned = None
+    if settings.clean:
+        cleaned = cleaning.clean(
+            settings.clean,
+            settings.sources,
+            files,
+            key=inputs,
+            report=report,
+            processes=settings.processes,
+        )
+        cleaned.check(settings.max_flaws)
+        files = list_files(cleaned.sources, settings.heldout)
     kept = places.join(folder, _PARTS)
     if settings.tokenizer:
         tokenizer = _require_size(settings.tokenizer, settings.vocab_size)
     else:
         tokenizer = places.join(kept, f"{inputs}.model")
         if not places.exists(tokenizer):
-            _train(settings, files, tokenizer, report=report, clean=clean)
-    work = functools.partial(make_part, folder=kept, tokenizer=tokenizer, clean=clean)
+            _train(settings, files, tokenizer, report=report)
+    work = functools.partial(make_part, folder=kept, tokenizer=tokenizer)
     made = for_each(work, files, processes=settings.processes, title="tokenise", report=report)
     parts = [part for _, part in sorted(made, key=lambda pair: pair[0])]
     check([part.reading for part in parts], settings.max_flaws)
     report(f"prepare: joining {len(parts)} parts")
     manifest = _merge(folder, parts, tokenizer=tokenizer, inputs=inputs)
+    if cleaned:
+        manifest = cleaned.told(manifest)
     manifests.write_manifest(folder, manifest)
-    places.remove(kept)
+    _forget(settings, kept)
     for line in summarise(manifest):
         report(line)
     return manifest
 
 
-def _fingerprint(settings: PrepareSettings, files: list[SourceFile], clean: Clean | None) -> str:
+def _fingerprint(settings: PrepareSettings, files: list[SourceFile]) -> str:
     """Of all that shapes the store but the place where the files lie."""
     known = [dataclasses.asdict(file) | {"file": None} for file in files]
     trained = [settings.vocab_size, settings.tokenizer_bytes]
     given = settings.tokenizer and load_tokenizer(settings.tokenizer).sha256
-    key = json.dumps([manifests.VERSION, known, given or trained, describe(clean)], sort_keys=True)
+    clean = cleaning.fingerprint(settings.clean) if settings.clean else ""
+    key = json.dumps([manifests.VERSION, known, given or trained, clean], sort_keys=True)
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _made_before(folder: str, inputs: str, report: Report) -> Manifest:
+def _made_before(
+    settings: PrepareSettings, folder: str, *, inputs: str, report: Report
+) -> Manifest:
     made = manifests.read_manifest(folder)
     if made.inputs != inputs:
         raise ValueError(
             f"{folder} holds a token store of other documents or settings; prepare into another "
             "folder, or remove that one first."
         )
-    places.remove(places.join(folder, _PARTS))  # if the run before was stopped right at its end
+    # If the run before was stopped right at its end.
+    _forget(settings, places.join(folder, _PARTS))
     report(f"prepare: {folder} is whole already")
     return made
+
+
+def _forget(settings: PrepareSettings, parts: str) -> None:
+    """Removes what was only needed on the way to the store."""
+    places.remove(parts)
+    if settings.clean:
+        places.remove(settings.clean.folder)
 
 
 def _require_size(tokenizer: str, vocab_size: int) -> str:
@@ -122,16 +149,11 @@ def _train(
     place: str,
     *,
     report: Report,
-    clean: Clean | None,
 ) -> None:
     """Trains the tokenizer on a sample of the sources and writes it to `place`."""
     files = [file for file in files if file.split == "train"]
     readings, texts = gather_text(
-        files,
-        settings.tokenizer_bytes,
-        processes=settings.processes,
-        report=report,
-        clean=clean,
+        files, settings.tokenizer_bytes, processes=settings.processes, report=report
     )
     check(readings, settings.max_flaws)
     size = sum(len(text.encode()) for text in texts) / 1e6

@@ -2,18 +2,16 @@
 
 import collections
 import dataclasses
-import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from aquila_jax.dmu import places
 from aquila_jax.dmu.manifest import Split
 from aquila_jax.dmu.processes import Result, spread
 from aquila_jax.dmu.progress import Report, track
-from aquila_jax.dmu.sources import Document, Flaw, Source, expand, read
+from aquila_jax.dmu.sources import Document, Fields, Flaw, Source, expand, read
 
-Clean = Callable[[Iterable[Document]], Iterator[Document]]
 FIRST_FLAWS = 5
 
 
@@ -29,6 +27,7 @@ class SourceFile:
     split: Split
     heldout: float  # share of the documents that is held out
     text_field: str
+    place_field: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +56,7 @@ def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
             split=source.split,
             heldout=0.0 if source.name in held else heldout,
             text_field=source.text_field,
+            place_field=source.place_field,
         )
         for (source, file), (content, size) in zip(found, prints, strict=True)
     ]
@@ -92,7 +92,7 @@ def documents(
     source: SourceFile, tally: collections.Counter, first: list[str]
 ) -> Iterator[Document]:
     """The file's documents; counts them and the flaws as they pass."""
-    for item in read(source.file, source.text_field):
+    for item in read(source.file, Fields(source.text_field, source.place_field)):
         if isinstance(item, Flaw):
             tally["flaws"] += 1
             first.extend([str(item)] * (len(first) < FIRST_FLAWS))
@@ -142,14 +142,3 @@ def by_source(readings: Sequence[Reading]) -> dict[tuple[str, Split], list[Readi
 def first_flaws(readings: Sequence[Reading]) -> tuple[str, ...]:
     """The first few places of all."""
     return tuple(flaw for reading in readings for flaw in reading.first_flaws)[:FIRST_FLAWS]
-
-
-def describe(clean: Clean | None) -> str:
-    """A name for a cleaning and its settings that is the same in every process."""
-    if clean is None:
-        return ""
-    if isinstance(clean, functools.partial):
-        return f"{describe(clean.func)}{clean.args!r}{sorted(clean.keywords.items())!r}"
-    if hasattr(clean, "__qualname__"):
-        return f"{clean.__module__}.{clean.__qualname__}"
-    return repr(clean)

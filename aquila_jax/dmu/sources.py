@@ -1,19 +1,21 @@
-"""Documents as they come: JSON Lines, Parquet and text files, read one at a time."""
+"""Documents as they come, one at a time: JSON Lines, Parquet, text, web pages, PDF files."""
 
 import codecs
 import dataclasses
+import functools
 import io
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aquila_jax.dmu import places
+from aquila_jax.dmu import optional, places
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+KINDS = {".parquet": "parquet", ".html": "page", ".htm": "page", ".xhtml": "page", ".pdf": "pdf"}
 _BLOCK = 1 << 20  # bytes read at a time
 
 
@@ -22,10 +24,11 @@ class Source:
     """Where the documents of one domain lie; several sources may share a name."""
 
     name: str
-    language: str  # "en", "zh", "code", "math", "en-zh"
+    language: str  # "en", "zh", "code", "math", "en-zh"; "": the cleaning tells en and zh apart
     paths: tuple[str, ...]  # files, folders or globs, local or gs://
     split: Literal["train", "heldout"] = "train"
     text_field: str = "text"
+    place_field: str = ""  # of a record that was taken from another file: FILE:LINE
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
@@ -67,12 +70,19 @@ def expand(source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys(files))
 
 
-def read(file: str, text_field: str = "text") -> Iterator[Document | Flaw]:
+class Fields(NamedTuple):
+    """Where a record holds what is read of it."""
+
+    text: str = "text"
+    place: str = ""
+
+
+def read(file: str, fields: Fields = Fields()) -> Iterator[Document | Flaw]:
     """Every document of a file, and a `Flaw` for each one that cannot be read."""
     fs, path = places.filesystem(file)
     try:
         with fs.open(path, "rb") as raw:
-            yield from READERS[_kind(file)](raw, file, text_field)
+            yield from READERS[_kind(file)](raw, file, fields)
     except FileNotFoundError as error:
         raise ValueError(f"{file} does not exist.") from error
     except (OSError, pa.ArrowException) as error:
@@ -92,7 +102,7 @@ def _files(name: str, path: str) -> list[str]:
     if not found:
         raise ValueError(
             f"source {name}: {path} holds no documents; give a file, a folder or a glob of "
-            ".jsonl[.gz|.zst], .parquet or text files."
+            ".jsonl[.gz|.zst], .parquet, .html, .pdf or text files."
         )
     return [file if places.is_local(fs) else fs.unstrip_protocol(file) for file in sorted(found)]
 
@@ -103,11 +113,11 @@ def _kind(file: str) -> str:
         name = name.removesuffix(suffix)
     if name.endswith((".jsonl", ".ndjson", ".json")):
         return "lines"
-    return "parquet" if name.endswith(".parquet") else "text"
+    return next((kind for suffix, kind in KINDS.items() if name.endswith(suffix)), "text")
 
 
 def _is_prose(file: str) -> bool:
-    """In a folder only these are taken: not its licences, check sums and the like."""
+    """Of text files in a folder only these: not its licences, check sums and the like."""
     return file.lower().endswith((".txt", ".md", ".txt.gz", ".txt.zst"))
 
 
@@ -120,15 +130,15 @@ def _open(raw: BinaryIO, file: str) -> BinaryIO:
     return raw
 
 
-def _read_lines(raw: BinaryIO, file: str, text_field: str) -> Iterator[Document | Flaw]:
+def _read_lines(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:
     for number, line in enumerate(_open(raw, file), start=1):
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
         if line.strip():
-            yield _parse(line, file, number, text_field)
+            yield _parse(line, file, number, fields)
 
 
-def _parse(line: bytes, file: str, number: int, text_field: str) -> Document | Flaw:
+def _parse(line: bytes, file: str, number: int, fields: Fields) -> Document | Flaw:
     try:
         record = json.loads(line.decode())
     except UnicodeDecodeError:
@@ -137,18 +147,21 @@ def _parse(line: bytes, file: str, number: int, text_field: str) -> Document | F
         return Flaw(file=file, line=number, reason="not valid JSON")
     if not isinstance(record, dict):
         return Flaw(file=file, line=number, reason="not a JSON object")
-    return _document(record, file, number, text_field)
+    return _document(record, file, number, fields)
 
 
-def _document(record: dict[str, Any], file: str, number: int, text_field: str) -> Document | Flaw:
-    text = record.get(text_field)
+def _document(record: dict[str, Any], file: str, number: int, fields: Fields) -> Document | Flaw:
+    text = record.get(fields.text)
     if not isinstance(text, str) or not text:
-        return Flaw(file=file, line=number, reason=f"no text in field {text_field!r}")
+        return Flaw(file=file, line=number, reason=f"no text in field {fields.text!r}")
     try:
         text.encode()
     except UnicodeEncodeError:  # JSON can spell half a surrogate pair
         return Flaw(file=file, line=number, reason="not valid Unicode")
     name, source = record.get("id"), record.get("source")
+    if fields.place:
+        file, _, line = record[fields.place].rpartition(":")
+        number = int(line)
     return Document(
         text=text,
         id=f"{file}:{number}" if name is None else str(name),
@@ -158,30 +171,48 @@ def _document(record: dict[str, Any], file: str, number: int, text_field: str) -
     )
 
 
-def _read_parquet(raw: BinaryIO, file: str, text_field: str) -> Iterator[Document | Flaw]:
+def _read_parquet(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:
     table = pq.ParquetFile(raw)
-    if text_field not in table.schema_arrow.names:
+    if fields.text not in table.schema_arrow.names:
         raise ValueError(
-            f"{file} has no column {text_field!r}; its columns are {table.schema_arrow.names}: "
+            f"{file} has no column {fields.text!r}; its columns are {table.schema_arrow.names}: "
             "set the source's text_field."
         )
-    columns = [
-        c for c in dict.fromkeys((text_field, "id", "source")) if c in table.schema_arrow.names
-    ]
+    wanted = dict.fromkeys((fields.text, "id", "source"))
+    columns = [name for name in wanted if name in table.schema_arrow.names]
     number = 0
     for batch in table.iter_batches(batch_size=1024, columns=columns):
         for record in batch.to_pylist():
             number += 1
-            yield _document(record, file, number, text_field)
+            yield _document(record, file, number, fields)
 
 
-def _read_text(raw: BinaryIO, file: str, text_field: str) -> Iterator[Document | Flaw]:
+def _read_text(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:
     try:
         text = _open(raw, file).read().decode("utf-8-sig")
     except UnicodeDecodeError:
         yield Flaw(file=file, line=1, reason="not valid UTF-8")
         return
-    yield _document({text_field: text}, file, 1, text_field)
+    yield _document({fields.text: text}, file, 1, Fields(fields.text))
 
 
-READERS = {"lines": _read_lines, "parquet": _read_parquet, "text": _read_text}
+def _read_extracted(
+    raw: BinaryIO, file: str, fields: Fields, *, extractor: str
+) -> Iterator[Document | Flaw]:
+    """A web page or a PDF, whose text is found by a library that not everybody needs."""
+    extract = optional.load("aquila_jax.dmu.clean.extract", f"reading {file}")
+    try:
+        text = getattr(extract, extractor)(raw.read(), "it")
+    except ValueError as error:
+        yield Flaw(file=file, line=1, reason=str(error))
+        return
+    yield _document({fields.text: text}, file, 1, Fields(fields.text))
+
+
+READERS = {
+    "lines": _read_lines,
+    "parquet": _read_parquet,
+    "text": _read_text,
+    "page": functools.partial(_read_extracted, extractor="html_text"),
+    "pdf": functools.partial(_read_extracted, extractor="pdf_text"),
+}

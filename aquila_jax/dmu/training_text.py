@@ -5,11 +5,9 @@ import functools
 import hashlib
 import heapq
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from aquila_jax.dmu.progress import Report
 from aquila_jax.dmu.source_files import (
-    Clean,
     Reading,
     SourceFile,
     documents,
@@ -18,9 +16,9 @@ from aquila_jax.dmu.source_files import (
     split_of,
 )
 
-# (rank, bytes, text or document): rank is a hash of the document's id, so a sample does not
+# (rank, bytes, text): rank is a hash of the document's id, so a sample does not
 # depend on the order or the grouping in which documents come.
-Candidate = tuple[int, int, Any]
+Candidate = tuple[int, int, str]
 
 
 def rank(identity: str) -> int:
@@ -63,15 +61,10 @@ def balance(candidates: dict[str, list[Candidate]], total: int) -> list[str]:
 
 
 def gather_text(
-    files: Sequence[SourceFile],
-    limit: int,
-    *,
-    processes: int,
-    report: Report,
-    clean: Clean | None,
+    files: Sequence[SourceFile], limit: int, *, processes: int, report: Report
 ) -> tuple[list[Reading], list[str]]:
     """Balanced training text of `limit` bytes, and how each file could be read."""
-    work = functools.partial(draw_from_file, limit=limit, clean=clean)
+    work = functools.partial(draw_from_file, limit=limit)
     readings, languages = {}, {}
     for index, (reading, drawn) in for_each(
         work, files, processes=processes, title="sample", report=report
@@ -82,22 +75,13 @@ def gather_text(
     return [readings[index] for index in range(len(files))], balance(languages, limit)
 
 
-def draw_from_file(
-    source: SourceFile, *, limit: int, clean: Clean | None
-) -> tuple[Reading, list[Candidate]]:
-    """Reads the file once; up to `limit` bytes of its training text, by rank.
-
-    Only what is drawn is cleaned: cleaning can take longer than reading.
-    """
+def draw_from_file(source: SourceFile, *, limit: int) -> tuple[Reading, list[Candidate]]:
+    """Reads the file once; up to `limit` bytes of its training text, by rank."""
     tally, first = collections.Counter(), []
     candidates = (
-        (rank(document.id), len(document.text.encode()), document)
+        (rank(document.id), len(document.text.encode()), document.text)
         for document in documents(source, tally, first)
         if split_of(document, source) == "train"
     )
-    drawn = [document for _, _, document in draw(candidates, limit)]
-    texts = [
-        (rank(document.id), len(document.text.encode()), document.text)
-        for document in (clean or iter)(drawn)
-    ]
-    return reading_of(source, tally, first), texts
+    drawn = draw(candidates, limit)
+    return reading_of(source, tally, first), drawn

@@ -66,19 +66,24 @@ def as_json(value: object) -> bytes:
 
 
 def render(value: dict) -> str:
-    """The page with its contents inside; nothing is fetched from anywhere."""
+    """The page of runs with its contents inside; nothing is fetched from anywhere."""
+    names = ", ".join(run["name"] for run in value["runs"])
+    return fill(names, value, SCRIPTS, library=plotly.offline.get_plotlyjs())
+
+
+def fill(title: str, value: dict, names: Sequence[str], *, library: str = "") -> str:
+    """The frame of every page with `value` inside, drawn by the scripts `names`."""
     # No text of a run may end the script element that it stands in.
     data = as_json(value).decode().replace("<", "\\u003c")
     table = as_json(words.WORDS).decode().replace("<", "\\u003c")
-    names = ", ".join(run["name"] for run in value["runs"])
-    scripts = [(words.STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    scripts = [(words.STATIC / name).read_text(encoding="utf-8") for name in names]
     filled = {
-        "title": html.escape(names),
+        "title": html.escape(title),
         "style": (words.STATIC / "page.css").read_text(encoding="utf-8"),
         "data": data,
         "words": table,
         "script": "\n".join(scripts),
-        "plotly": plotly.offline.get_plotlyjs(),
+        "plotly": library,
     }
     page = (words.STATIC / "page.html").read_text(encoding="utf-8")
     before, *parts = page.split("{{")

@@ -11,8 +11,8 @@ from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.core import sharding
 from aquila_jax.core.journal import read_lines
-from aquila_jax.dmu import places, staging, trace
-from aquila_jax.dmu.store import open_store
+from aquila_jax.dmu import account, places, prior, recipe, staging, trace
+from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
 from aquila_jax.train import host
@@ -66,6 +66,17 @@ def evaluate(
         store = open_store(config.data.store)
         for line in suite.evaluate(plan, state.model, store, length=config.data.length):
             yield {"step": where.step, "tokens": where.targets} | line
+
+
+def plan(config: Config, store: TokenStore) -> account.Plan:
+    """What the run of `config` is going to read of `store`."""
+    length, total = config.data.length, config.schedule.total
+    sizes = {info.name: info.tokens // length for info in store.manifest.train}
+    if config.data.phases:
+        shares = recipe.planned(config.data.phases, sizes, total=total, length=length)
+    else:
+        shares = prior.mixture(config.data.mixture, config.data.weights, sizes, total)
+    return account.Plan(length, total, shares)
 
 
 def documents(workdir: Path, step: int, *, report: Callable) -> list[trace.TracedDocument]:

@@ -75,11 +75,10 @@ class Workdir:
 
     def close(self) -> None:
         """Lets another run have the folder."""
-        if self.writes and staging.is_staged(self.path):
-            self.publish()
-            self.owner.release()
-        elif self.writes:
-            self.owner.close()
+        if self.writes:
+            if staging.is_staged(self.path):
+                self.publish()
+            self._release()
 
     def _open(self) -> None:
         if staging.is_staged(self.path):
@@ -89,6 +88,12 @@ class Workdir:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
         self._settle_config()
+
+    def _release(self) -> None:
+        if staging.is_staged(self.path):
+            self.owner.release()
+        else:
+            self.owner.close()
 
     def _file(self, name: str) -> Path | None:
         return self.path / name if self.writes else None
@@ -110,7 +115,7 @@ class Workdir:
         lines = differences(json.loads(file.read_text(encoding="utf-8")), here)
         changed = [line for line in lines if not line.startswith(FREE)]
         if changed:
-            self.close()
+            self._release()
             raise ValueError(
                 f"{self.home} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "take another --workdir, or set these back."

@@ -34,7 +34,7 @@ def raw(part, split, name, dtype):
 
 def test_its_raw_files_are_the_documents_in_order(tmp_path, place, tokenizer, write):
     texts = write(tmp_path / "b.jsonl.gz", "en", count=20, seed=1)
-    part = make_part(place, folder=str(tmp_path / "p"), tokenizer=tokenizer, clean=None)
+    part = make_part(place, folder=str(tmp_path / "p"), tokenizer=tokenizer)
     sides = {0: [], 1: []}
     for side, split in enumerate(("train", "heldout")):
         tokens, lengths = raw(part, split, "tokens", "<u2"), raw(part, split, "lengths", "<i8")
@@ -50,31 +50,25 @@ def test_its_raw_files_are_the_documents_in_order(tmp_path, place, tokenizer, wr
     assert part.train.bytes + part.heldout.bytes == sum(len(text) for text in texts)
 
 
-def upper(documents):
-    return (dataclasses.replace(document, text=document.text.upper()) for document in documents)
-
-
 def test_it_is_taken_again_only_if_nothing_has_changed(tmp_path, place, tokenizer):
     (tmp_path / "u.model").write_bytes(train_tokenizer(["the cat of a river " * 50], 281))
     folder = tmp_path / "p"
-    first = make_part(place, folder=str(folder), tokenizer=tokenizer, clean=None)
+    first = make_part(place, folder=str(folder), tokenizer=tokenizer)
     times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert make_part(place, folder=str(folder), tokenizer=tokenizer, clean=None) == first
+    assert make_part(place, folder=str(folder), tokenizer=tokenizer) == first
     assert times == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     changed = [
-        make_part(place, folder=str(folder), tokenizer=tokenizer, clean=upper),
-        make_part(place, folder=str(folder), tokenizer=str(tmp_path / "u.model"), clean=None),
+        make_part(place, folder=str(folder), tokenizer=str(tmp_path / "u.model")),
         *(
             make_part(
                 dataclasses.replace(place, **change),
                 folder=str(folder),
                 tokenizer=tokenizer,
-                clean=None,
             )
             for change in ({"content": "other"}, {"heldout": 0.1}, {"split": "heldout"})
         ),
     ]
-    assert len({part.prefix for part in [first, *changed]}) == 6
+    assert len({part.prefix for part in [first, *changed]}) == 5
 
 
 def test_token_types_hold_every_id():

@@ -1,7 +1,6 @@
 """The same documents make the same store, however often it was stopped, and no other is kept."""
 
 import dataclasses
-import functools
 import gzip
 import os
 import pathlib
@@ -11,11 +10,12 @@ import sys
 
 import pytest
 
+from aquila_jax.dmu.clean.settings import Settings
 from aquila_jax.dmu.manifest import read_manifest
 from aquila_jax.dmu.prepare import PrepareSettings, prepare
 from aquila_jax.dmu.sources import Source
 from aquila_jax.dmu.store import open_store, verify
-from aquila_jax.dmu.tokenizer import decode, load_tokenizer, train_tokenizer
+from aquila_jax.dmu.tokenizer import train_tokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -27,14 +27,6 @@ def contents(folder) -> dict[str, bytes]:
 
 def quiet(line):
     del line
-
-
-def keep_long(documents, length):
-    return (document for document in documents if len(document.text) >= length)
-
-
-def shout(documents):
-    return (dataclasses.replace(document, text=document.text.upper()) for document in documents)
 
 
 def test_it_makes_a_whole_store_and_leaves_nothing_else(made_store, made_settings):
@@ -65,14 +57,13 @@ def test_a_second_run_takes_the_store_as_it_is(made_settings, made_store):
 
 
 @pytest.mark.parametrize(
-    "change", [{"vocab_size": 390}, {"heldout": 0.3}, {"tokenizer_bytes": 999}]
+    "change",
+    [{"vocab_size": 390}, {"heldout": 0.3}, {"tokenizer_bytes": 999}, {"clean": Settings()}],
 )
 def test_a_store_of_other_settings_is_never_taken_or_touched(made_settings, made_store, change):
     before = contents(made_store)
     with pytest.raises(ValueError, match="a token store of other documents or settings"):
         prepare(dataclasses.replace(made_settings, **change), str(made_store), quiet)
-    with pytest.raises(ValueError, match="other documents or settings"):
-        prepare(made_settings, str(made_store), quiet, clean=shout)
     assert contents(made_store) == before
 
 
@@ -188,26 +179,6 @@ def test_an_empty_source_is_an_error(tmp_path):
     for tokenizer in (trained(tmp_path), None):
         with pytest.raises(ValueError, match=r"source x \(train\) is empty"):
             prepare(small(tmp_path, tokenizer=tokenizer), str(tmp_path / "store"), quiet)
-
-
-def test_cleaning_changes_and_drops_documents_and_is_part_of_what_a_store_is(tmp_path, write):
-    texts = write(tmp_path / "in/a.jsonl.gz", "en", count=30, seed=5)
-    settings = small(tmp_path, tokenizer=trained(tmp_path))
-    length = sorted(map(len, texts))[10]
-    clean = functools.partial(keep_long, length=length)
-    manifest = prepare(settings, str(tmp_path / "long"), quiet, clean=clean)
-    assert manifest.train[0].documents == 20 and manifest.sources[0].cleaned == 10
-    assert manifest.train[0].characters == sum(len(t) for t in texts if len(t) >= length)
-    prepare(settings, str(tmp_path / "loud"), quiet, clean=shout)
-    store = open_store(str(tmp_path / "loud"))
-    tokenizer = load_tokenizer(settings.tokenizer)
-    assert decode(tokenizer, store.document("train", "x", 3)) == texts[3].upper()
-    longer = functools.partial(keep_long, length=length + 1)
-    with pytest.raises(ValueError, match="other documents or settings"):
-        prepare(settings, str(tmp_path / "long"), quiet, clean=longer)
-    with pytest.raises(ValueError, match="no document is left to train on"):
-        none = functools.partial(keep_long, length=10**9)
-        prepare(settings, str(tmp_path / "none"), quiet, clean=none)
 
 
 def test_a_document_is_held_out_by_its_id_alone(tmp_path, write):

@@ -1,8 +1,7 @@
-"""Files are known by what they hold; documents are split and cleanings named the same anywhere."""
+"""Files are known by what they hold; documents are split the same anywhere."""
 
 import collections
 import dataclasses
-import functools
 import shutil
 
 import pytest
@@ -11,7 +10,6 @@ from aquila_jax.dmu.source_files import (
     FIRST_FLAWS,
     SourceFile,
     check,
-    describe,
     documents,
     fingerprint_file,
     for_each,
@@ -25,7 +23,7 @@ from aquila_jax.dmu.sources import Document, Source
 def source_file(path, **changes) -> SourceFile:
     known = {
         "file": str(path), "content": "", "size": 0, "name": "x", "language": "en",
-        "split": "train", "heldout": 0.0, "text_field": "text",
+        "split": "train", "heldout": 0.0, "text_field": "text", "place_field": "",
     }  # fmt: skip
     return SourceFile(**known | changes)
 
@@ -80,25 +78,3 @@ def test_work_on_files_keeps_their_numbers_and_says_how_far_it_is():
     )
     assert list(results) == [(1, "f1"), (2, "f2"), (0, "f0")]  # the largest first
     assert lines[-1].startswith("read: 100%")
-
-
-def keep(documents, least=1):
-    return (document for document in documents if len(document.text) > least)
-
-
-@dataclasses.dataclass(frozen=True)
-class Keep:
-    least: int
-
-    def __call__(self, documents):
-        return keep(documents, self.least)
-
-
-def test_a_cleaning_is_named_with_its_settings_and_without_addresses():
-    cleanings = [
-        None, keep, Keep(1), Keep(2), functools.partial(keep, least=1),
-        functools.partial(keep, least=2), functools.partial(functools.partial(keep, least=2)),
-    ]  # fmt: skip
-    names = [describe(cleaning) for cleaning in cleanings]
-    assert len(set(names)) == 6 and names[5] == names[6]  # Python joins the nested ones
-    assert not any(" at 0x" in name for name in names)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aquila_jax.dmu.sources import Document, Flaw, Source, expand, read
+from aquila_jax.dmu.sources import Document, Fields, Flaw, Source, expand, read
 
 TEXTS = ["plain", "全角，标点！　空格", "line\n\tend \n", "▁ [CLS] \u2028 \x00", "e\u0301 é \r\n"]
 
@@ -108,7 +108,7 @@ def test_parquet_without_the_text_column_names_those_it_has(tmp_path):
     pq.write_table(pa.table({"body": ["a"]}), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=r"no column 'text'; its columns are \['body'\]"):
         list(read(str(tmp_path / "a.parquet")))
-    assert [d.text for d in read(str(tmp_path / "a.parquet"), "body")] == ["a"]
+    assert [d.text for d in read(str(tmp_path / "a.parquet"), Fields("body"))] == ["a"]
 
 
 def test_paths_are_files_folders_or_globs_sorted_and_each_file_once(tmp_path):

@@ -7,7 +7,7 @@ from datatrove import data
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
-from aquila_jax.dmu.sources import Flaw, Source, expand, read
+from aquila_jax.dmu.sources import Fields, Flaw, Source, expand, read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ def from_sources(sources: Iterable[Source]) -> Iterator[Document | Flaw]:
     """Every document of the sources, in their order, and what could not be read."""
     for source in sources:
         for file in expand(source):
-            for found in read(file, source.text_field):
+            for found in read(file, Fields(source.text_field, source.place_field)):
                 if isinstance(found, Flaw):
                     yield found
                 else:

@@ -1,18 +1,11 @@
 """Text out of web pages (trafilatura) and PDF files (pypdf)."""
 
 import io
-import pathlib
-from collections.abc import Iterable, Iterator
 
 import lxml.etree
 import pypdf
 import trafilatura
 from pypdf import errors
-
-from aquila_jax.dmu.clean.documents import Document
-from aquila_jax.dmu.sources import Flaw
-
-HTML = (".html", ".htm", ".xhtml")
 
 
 def html_text(page: bytes | str, place: str = "page") -> str:
@@ -41,25 +34,3 @@ def pdf_text(file: bytes, place: str = "file") -> str:
     if not text:
         raise ValueError(f"{place} holds pictures of text only; run text recognition on it first.")
     return text
-
-
-def documents(
-    paths: Iterable[str], *, language: str = "", source: str = ""
-) -> Iterator[Document | Flaw]:
-    """The document of each .html or .pdf file, or why there is none, as `sources.read` does."""
-    for path in paths:
-        try:
-            text = _text(pathlib.Path(path))
-        except (ValueError, OSError) as error:
-            yield Flaw(file=path, line=1, reason=str(error))
-        else:
-            yield Document(text=text, id=path, language=language, source=source, place=path)
-
-
-def _text(path: pathlib.Path) -> str:
-    kind = path.suffix.lower()
-    if kind in HTML:
-        return html_text(path.read_bytes(), str(path))
-    if kind == ".pdf":
-        return pdf_text(path.read_bytes(), str(path))
-    raise ValueError(f"{path} must end in .pdf or one of {', '.join(HTML)}.")

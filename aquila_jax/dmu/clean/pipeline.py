@@ -25,7 +25,7 @@ from aquila_jax.dmu.clean import clusters, duplicates, engines, report, screen, 
 from aquila_jax.dmu.clean import documents as docs
 from aquila_jax.dmu.clean.documents import Document
 from aquila_jax.dmu.clean.report import CleaningReport
-from aquila_jax.dmu.clean.settings import Duplicates, Settings
+from aquila_jax.dmu.clean.settings import Duplicates, Settings, shaping
 from aquila_jax.dmu.progress import Report
 from aquila_jax.dmu.sources import Flaw, Source
 
@@ -70,23 +70,22 @@ def clean(
     settings: Settings,
     folder: str,
     *,
-    engine: engines.Engine = "local",
     workers: int = 1,
     tell: Report = print,
     key: object = None,
 ) -> Cleaned:
     """Cleans documents of any number, by way of `folder`; goes on from there after a stop.
 
-    `engine` "ray" runs the tasks on the Ray cluster that this process is connected to; `folder`
-    must be shared with it. `key` is anything of JSON that tells this input from another.
+    With the engine "ray", `folder` must be shared with the cluster. `key` is anything of JSON that tells this input from another.
     """
     manifest = spool.lay_out(
         documents,
         folder,
         shard_characters=settings.shard_characters,
-        key=[key, dataclasses.asdict(settings)],
+        key=[key, shaping(settings)],
     )
-    run = _Run(folder=folder, shards=manifest["shards"], engine=engine, workers=workers, tell=tell)
+    how = {"engine": settings.engine, "workers": workers, "tell": tell}
+    run = _Run(folder=folder, shards=manifest["shards"], **how)
     judge = functools.partial(screen.step, settings=settings, folder=folder)
     _stage(run, "screen", run.read("input"), judge, docs.writer(run.at("screened")))
     poisoned = screen.poisoned(settings, folder)
@@ -161,9 +160,23 @@ def clean_sources(
     training = tuple(source for source in sources if source.split == "train")
     key = [dataclasses.asdict(source) for source in training]
     made = clean(docs.from_sources(training), settings, folder, key=key, **how).report
-    domains = {source.name: source.language for source in training}
-    left = []
-    for place in sorted(pathlib.Path(folder, "clean").iterdir()):
-        language = domains[place.name.removesuffix("_hant")]
-        left.append(Source(name=place.name, language=language, paths=(str(place),)))
+    languages = _domains(training, settings)
+    folders = {name: pathlib.Path(folder, "clean", name) for name in languages}
+    left = [
+        Source(name=name, language=languages[name], paths=(str(place),), place_field="place")
+        for name, place in folders.items()
+        if place.is_dir()
+    ]
     return (*left, *(source for source in sources if source.split != "train")), made
+
+
+def _domains(sources: tuple[Source, ...], settings: Settings) -> dict[str, str]:
+    """The language of every domain that can come out of the sources, in their order."""
+    named = {}
+    for source in sources:
+        own = {source.name: source.language}
+        if not source.language:
+            own = {f"{source.name}_{tongue}": tongue for tongue in settings.languages}
+        for name, tongue in own.items():
+            named |= {name: tongue, f"{name}_hant": tongue}
+    return named

@@ -10,7 +10,7 @@ from typing import Any
 from datatrove import data
 
 from aquila_jax.dmu.clean import documents as docs
-from aquila_jax.dmu.clean.settings import Settings
+from aquila_jax.dmu.clean.settings import Settings, shaping
 
 EXCERPT = 200  # characters of a sample
 DROPPED = ("screen", "poisoned", "exact", "near")
@@ -25,7 +25,7 @@ class CleaningReport:
     characters_in: int
     characters_out: int
     empty: int
-    unreadable: int  # places that hold no document, though they should
+    unreadable: dict[str, int]  # file -> places that hold no document, though they should
     first_unreadable: tuple[str, ...]
     groups: tuple[dict[str, Any], ...]  # domain, language, source: in, out, dropped by rule
     rules: dict[str, dict[str, Any]]  # rule -> documents, characters, samples
@@ -104,7 +104,7 @@ def make(folder: str, manifest: dict[str, Any], settings: Settings, **found: Any
         },
         leaks=dict(sorted(hit.items())),
         masked=dict(sorted(masked.items())),
-        settings=dataclasses.asdict(settings),
+        settings=shaping(settings),
         **found,
     )
 

@@ -89,8 +89,10 @@ def _foreign(document: data.Document, settings: Settings) -> Verdict:
         if not found or share < settings.language_share:
             return "language", f"{found or 'unknown'} {share:.2f}"
         document.metadata["language"] = found
-    if document.metadata["language"] == "zh" and language.script(document.text) == "Hant":
-        document.metadata["domain"] += "_hant"
+        document.metadata["domain"] += f"_{found}"
+    if settings.traditional == "apart" and document.metadata["language"] == "zh":
+        if language.script(document.text) == "Hant":
+            document.metadata["domain"] += "_hant"
     return None
 
 

@@ -1,7 +1,7 @@
 """Every threshold of the cleaning, frozen, with the paper or the measurement that it is from."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 # (n, largest share of characters) pairs; Gopher, arXiv 2112.11446, table A1.
 GOPHER_TOP = ((2, 0.20), (3, 0.18), (4, 0.16))
@@ -24,8 +24,8 @@ class English:
     repeated_ngrams: tuple[tuple[int, float], ...] = GOPHER_REPEATED
     words_min: int = 50
     words_max: int = 100_000
-    mean_word_min: float = 3
-    mean_word_max: float = 10
+    mean_word_min: float = 3.0
+    mean_word_max: float = 10.0
     symbols_per_word: float = 0.1
     bullet_lines: float = 0.9
     ellipsis_lines: float = 0.3
@@ -46,8 +46,8 @@ class Chinese:
     duplicate_lines: float = 0.287
     top_ngrams: tuple[tuple[int, float], ...] = HANI_TOP
     repeated_ngrams: tuple[tuple[int, float], ...] = HANI_REPEATED
-    mean_word_min: float = 1
-    mean_word_max: float = 5
+    mean_word_min: float = 1.0
+    mean_word_max: float = 5.0
     words_with_letter: float = 0.735
     stop_words: int = 2
     stop_word_list: tuple[str, ...] = HANI_STOP_WORDS
@@ -56,7 +56,7 @@ class Chinese:
     newlines_per_word: float = 0.178
     characters_min: int = 200
     characters_max: int = 100_000
-    mean_line: float = 10  # characters
+    mean_line: float = 10.0  # characters
     han_share: float = 0.30
     repeated_13_grams: float = 0.5
     bracket_share: float = 0.1
@@ -122,6 +122,8 @@ class Poison:
 class Settings:
     """All of the cleaning. A part set to None is not done."""
 
+    folder: str = "{workdir}/cleaning"  # for the work; removed when the store is whole
+    engine: Literal["local", "ray"] = "local"  # ray: the cluster that this process can reach
     languages: tuple[str, ...] = ("en", "zh")  # natural languages to keep
     language_share: float = 0.65  # of the text, by the identifier
     blocked: tuple[str, ...] = ()  # sources or domains, with their sub-domains
@@ -136,6 +138,7 @@ class Settings:
     private: tuple[str, ...] = ("email", "identity", "card", "phone", "address")
     scorer: str = ""  # file of a trained scorer
     score_min: float = 0.5
+    traditional: Literal["apart", "together"] = "apart"  # Traditional Chinese: DOMAIN_hant, or not
     samples: int = 3  # per rule, in the report
     shard_characters: int = 8_000_000  # text that one task works on
 
@@ -148,33 +151,7 @@ class Settings:
             raise ValueError(f"jaccard={self.duplicates.jaccard} must be above 0 and at most 1.")
 
 
-PARTS = {
-    "english": English,
-    "chinese": Chinese,
-    "garbled": Garbled,
-    "duplicates": Duplicates,
-    "leaks": Leaks,
-    "poison": Poison,
-}
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _build(kind: type, values: dict[str, Any], place: str) -> Any:
-    known = [field.name for field in dataclasses.fields(kind)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(f"{place} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
-    return kind(**{key: _tuples(value) for key, value in values.items()})
-
-
-def from_dict(values: dict[str, Any]) -> Settings:
-    """The settings with `values` (nested, as of JSON) in place of the defaults; unknown: error."""
-    parts = {
-        name: _build(kind, values[name], f"cleaning.{name}")
-        for name, kind in PARTS.items()
-        if isinstance(values.get(name), dict)
-    }
-    return _build(Settings, {**values, **parts}, "cleaning")
+def shaping(settings: Settings) -> dict[str, Any]:
+    """The settings that change what comes out, as plain values: not where and how it is made."""
+    values = dataclasses.asdict(settings)
+    return {name: value for name, value in values.items() if name not in ("folder", "engine")}

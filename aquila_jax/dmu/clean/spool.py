@@ -54,7 +54,7 @@ def lay_out(
         "shards": shards,
         "inputs": inputs,  # domain, language, source, documents, characters
         "empty": tally[("empty",)],
-        "unreadable": tally[("flaws",)],
+        "unreadable": {name[1]: count for name, count in tally.items() if name[0] == "flaws"},
         "first_unreadable": flaws,
         "counted": counted,
     }
@@ -76,7 +76,7 @@ def _write(
         writer = stack.enter_context(docs.writer(str(place / "input")))
         for number, document in enumerate(documents):
             if isinstance(document, Flaw):
-                tally[("flaws",)] += 1
+                tally["flaws", document.file] += 1
                 flaws += [str(document)] if len(flaws) < FIRST else []
                 continue
             text = _valid(document.text)

@@ -5,7 +5,7 @@ import pytest
 from pypdf import generic
 
 from aquila_jax.dmu.clean import extract
-from aquila_jax.dmu.sources import Flaw
+from aquila_jax.dmu.sources import Flaw, Source, expand, read
 
 PARAGRAPH = (
     "The committee met on Tuesday to discuss what had happened during the long winter, and several "
@@ -78,9 +78,8 @@ def test_files_of_a_folder_are_read_on_past_the_bad_ones(tmp_path):
     (tmp_path / "a.html").write_text(PAGE)
     (tmp_path / "b.pdf").write_bytes(pdf("secret", password="x"))
     (tmp_path / "c.pdf").write_bytes(pdf("Hello"))
-    (tmp_path / "d.doc").write_bytes(b"x")
-    paths = [str(file) for file in sorted(tmp_path.iterdir())] + [str(tmp_path / "e.pdf")]
-    found = list(extract.documents(paths, language="en", source="web"))
-    assert [isinstance(one, Flaw) for one in found] == [False, True, False, True, True]
-    assert found[2].text == "Hello" and found[2].source == "web" and found[2].language == "en"
-    assert "encrypted" in found[1].reason and "must end in" in found[3].reason
+    source = Source(name="web", language="en", paths=(str(tmp_path),))
+    found = [one for file in expand(source) for one in read(file)]
+    assert [isinstance(one, Flaw) for one in found] == [False, True, False]
+    assert found[2].text == "Hello" and found[2].id == f"{tmp_path}/c.pdf:1"
+    assert str(found[1]).endswith("b.pdf:1 (it is encrypted; decrypt it with its password first.)")

@@ -202,7 +202,9 @@ def test_sources_in_sources_out(tmp_path):
     found = [one for name in sources.expand(left[0]) for one in sources.read(name)]
     assert [one.id for one in found] == [one.id for one in make() if one.id[0] == "o"]
     assert {one.source for one in found} == {"here"} and made.documents_out == len(found)
-    assert made.unreadable == 1 and made.first_unreadable[0].endswith("(not valid JSON)")
+    assert made.unreadable == {str(file): 1} and made.first_unreadable[0].endswith(
+        "(not valid JSON)"
+    )
 
 
 def test_what_was_dropped_can_be_read_in_full(once):
