@@ -16,7 +16,7 @@ from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.fit import default_prior
 from aquila_jax.tsm.forecast import Estimate, estimate, forecast
 from aquila_jax.tsm.history import History
-from aquila_jax.tsm.whatif import compare, cooldowns, reach, saturation
+from aquila_jax.tsm.whatif import chance, compare, cooldowns, reach, saturation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,16 +77,17 @@ class Foresight:
         return told
 
     def _target(self, found: Estimate, target: float) -> dict:
-        """When it is reached; the edges only where a calibrated band has some."""
+        """When it is reached; its odds and the edges only where there is a calibrated band."""
         calibration, wide = self.calibrations.get("default"), None
         if calibration is not None:
             wide = band.factor(calibration, progress=found.step / found.plan.steps, coverage=0.9)
         reached = reach(found, target, wide[0] if wide else 0.0)._asdict()
+        odds = chance(found, target, wide[0]) if wide else None
         if wide is None:
             reached |= {"earliest": None, "latest": None}
         step, read = reached["step"], np.cumsum(found.plan.batch)
         sequences = None if step is None else int(read[step - 1])
-        return {"loss": target, "sequences": sequences} | reached
+        return {"loss": target, "chance": odds, "sequences": sequences} | reached
 
 
 def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], ...]) -> law.Plan:

@@ -52,6 +52,6 @@ def test_when_a_target_is_reached_and_what_other_schedules_give(outlook):
     target = told["target"]
     assert target["step"] == pytest.approx(3000, rel=0.05)
     assert target["sequences"] == BATCH * target["step"]
-    assert target["earliest"] is None  # no calibration, no band
+    assert target["earliest"] is None and target["chance"] is None  # no calibration, no band
     assert told["schedules"]["0.15"] == pytest.approx(loss[-1], abs=0.02)
     assert set(told["schedules"]) >= {"now", "0.4", "0.05"}
