@@ -15,6 +15,6 @@ RULES = (
     Rule("calm_logits", "rate", 2, 5, rate_rules.calm_logits),
     Rule("recover", "rate", 2, 20, rate_rules.recover),
     Rule("start_decay", "plan", 1, 2, plan_rules.start_decay),
-    Rule("grow_batch", "batch", 2, 8, plan_rules.grow_batch),
+    Rule("grow_batch", "batch", 2, 8, plan_rules.grow_batch, judge="none"),
     Rule("gate", "mixture", 2, 3, data_rules.gate, judge="none"),
 )

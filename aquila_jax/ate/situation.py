@@ -22,6 +22,8 @@ class MentorConfig:
     reference_ratio: tuple[float, ...] = ()  # update ratios of a good proxy run over its progress
     most_lr_scale: float = 1.0  # above 1 a rate found too low by the reference may be raised
     grow_batch_at: tuple[float, ...] = ()  # shares of the run at which the batch doubles
+    probe: float = 0.0  # of the run, for each learning rate tried before the first step; 0: none
+    target_loss: float = 0.0  # nats; the forecast says when it is reached; 0: none
     rewinds: int = 3
     snapshot_every: int = 50  # steps; where a rewind can go back to
     snapshots: int = 4  # held in host memory
@@ -38,6 +40,11 @@ class MentorConfig:
             raise ValueError(
                 f"mentor.most_lr_scale={self.most_lr_scale} must be at least 1; "
                 "lower schedule.peak to train with a lower rate."
+            )
+        if not 0 <= self.probe <= 0.1:
+            raise ValueError(
+                f"mentor.probe={self.probe} must be a share of the run from 0 to 0.1; "
+                "each of three to seven rates takes that much."
             )
         shares = self.grow_batch_at
         if list(shares) != sorted(set(shares)) or not all(0.1 <= x < 1 for x in shares):
@@ -75,6 +82,7 @@ class Situation:
     chance: float = math.inf  # nats of a model that knows nothing: ln of the vocabulary
     # Least and most update ratio of the reference, over what the smoothed ratio still remembers.
     reference: tuple[float, float] | None = None
+    odds: float | None = None  # that the target is reached, by the forecast; None: nobody knows
     decays: tuple[Decay, ...] = ()  # what the forecast says of other decays; when there is one
 
     def alarm(self, *kinds: str) -> Alarm | None:

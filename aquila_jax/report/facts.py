@@ -140,9 +140,12 @@ def _values(run: Run) -> list[Text]:
 
 
 def _clock(run: Run) -> list[Text]:
-    jumps = goodput.clock_jumps(run.metrics)
-    if not jumps:
-        return []
-    step, seconds = max(jumps, key=lambda jump: jump[1])
-    back = words.duration(seconds)
-    return [words.say("note.clock", n=len(jumps), step=words.count(step), time=back)]
+    found = {"clock": goodput.clock_jumps(run.metrics)}
+    found |= {"leap": goodput.clock_leaps(run.metrics, run.events)}
+    notes = []
+    for name, jumps in found.items():
+        if jumps:
+            step, seconds = max(jumps, key=lambda jump: jump[1])
+            told = {"n": len(jumps), "step": words.count(step), "time": words.duration(seconds)}
+            notes.append(words.say(f"note.{name}", **told))
+    return notes

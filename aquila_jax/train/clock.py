@@ -2,7 +2,7 @@
 
 
 class Clock:
-    """Told when signals were read and when the run paused; times in seconds.
+    """Told when signals were read and when the run paused, in seconds that never jump.
 
     Signals that were in flight during a pause are all there when it ends: read then, their steps
     would seem to have taken no time. They share what passed until the pause began.

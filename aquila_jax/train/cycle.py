@@ -11,12 +11,13 @@ from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import mentor
+from aquila_jax.train import mentor, oddity
 from aquila_jax.train.host import HostState
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.state import Program, TrainState
 from aquila_jax.train.step import train_step
 from aquila_jax.tsm.context import Context
+from aquila_jax.tsm.tokens import Usual
 
 
 class Machine(NamedTuple):
@@ -27,6 +28,7 @@ class Machine(NamedTuple):
     program: Program
     stream: Stream
     mentor: Mentor
+    usual: Usual | None = None  # tokens of the store; None: nobody compares
 
 
 class InFlight(NamedTuple):
@@ -72,11 +74,14 @@ def launch(
 ) -> tuple[TrainState, HostState, InFlight]:
     """Starts the next step on the devices; does not wait for it. `state` is used up."""
     control = jax.device_put(Control(*map(np.float32, host.control)))
-    placed = feed.put(batch, machine.mesh, shape(machine, host)[1])
-    after = hosts.dispatched(host)
+    after, micro = hosts.dispatched(host), shape(machine, host)[1]
+    placed = feed.put(batch, machine.mesh, micro)
     state, signals = train_step(
         machine.program, state, placed, control, statistics=statistics(machine, after.step)
     )
+    if machine.usual is not None:
+        odd = oddity.measure(machine.usual, batch, machine.mesh, micro)
+        signals = signals._replace(token_oddity_MC=odd)
     return state, after, InFlight(after.step, after.sequences, host.batch, host.control, signals)
 
 
@@ -123,6 +128,16 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
         return Learned(host, lines, None)
     host, more = hosts.obey(host, decision)
     return Learned(host, [*lines, *more], decision)
+
+
+def judge(
+    machine: Machine, host: HostState, evaluation: list[dict]
+) -> tuple[HostState, list[dict]]:
+    """What follows from an evaluation; nothing where nobody watches."""
+    if machine.config.mentor.mode == "off":
+        return host, []
+    state, lines = mentor.judge(host.mentor, evaluation)
+    return dataclasses.replace(host, mentor=state), lines
 
 
 def settled(machine: Machine, moment: Moment) -> HostState:

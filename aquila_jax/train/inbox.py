@@ -47,6 +47,11 @@ class Inbox:
         due = (order["timeline"], order["step"]) <= (host.timeline, host.step)
         return order if due else None
 
+    def again(self, host: HostState) -> HostState:
+        """The host's state under an order that was taken at this step before, if there was one."""
+        order = self.taken(host)
+        return host if order is None else orders.apply(host, order)[0]
+
     def orders(self, host: HostState, languages: Mapping[str, str]) -> list[dict]:
         """What to do before the next step: an order taken earlier, or one of the inbox."""
         if host.steers < len(self.accepted):

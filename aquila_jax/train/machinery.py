@@ -8,6 +8,7 @@ import jax
 from aquila_jax.config import Config
 from aquila_jax.dmu.store import TokenStore
 from aquila_jax.dmu.stream import Stream
+from aquila_jax.train import oddity
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.state import Program
@@ -34,6 +35,13 @@ def machine(config: Config, store: TokenStore) -> Machine:
         stream=Stream(store, config.data.length, config.data.packing),
         mentor=Mentor(config, languages, calibrations()),
     )
+
+
+def watching(machine: Machine) -> Machine:
+    """With what the store's tokens usually look like, unless nobody watches."""
+    if machine.config.mentor.mode == "off":
+        return machine
+    return machine._replace(usual=oddity.usual(machine.stream, machine.config.model.vocab))
 
 
 def calibrations() -> dict[str, band.Calibration]:

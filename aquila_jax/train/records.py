@@ -38,7 +38,7 @@ class Records:
         line, now = self.line(done), time.time()
         targets = sum(line["domain_tokens"].values())
         line |= {"tokens": host.targets, "timeline": host.timeline, "time": now}
-        if (seconds := self.clock.ended(done.step, now)) is not None:
+        if (seconds := self.clock.ended(done.step, time.monotonic())) is not None:
             line |= {"step_seconds": seconds, "tokens_per_second": targets / seconds}
             line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
         self.folder.metrics.append(line)
@@ -58,13 +58,14 @@ class Records:
         found = agree.told(found)
         return found and Shown(*found)
 
-    def evaluation(self, where: dict, line: dict) -> None:
-        """One result of an evaluation; `where` has step and tokens."""
-        self.folder.evaluations.append(where | line)
-        self.write_scalars(where["step"], time.time(), writers.flat({"evaluate": line}))
+    def evaluation(self, line: dict) -> None:
+        """One result of an evaluation, with step and tokens."""
+        self.folder.evaluations.append(line)
+        told = {key: value for key, value in line.items() if key not in ("step", "tokens")}
+        self.write_scalars(line["step"], time.time(), writers.flat({"evaluate": told}))
 
     def pause(self, kind: str, step: int, begun: float) -> None:
-        """Notes a pause after `step` since `begun`, when all steps so far were done."""
-        now = time.time()
+        """Notes a pause after `step` since `begun` (monotonic), when all steps so far were done."""
+        now = time.monotonic()
         self.clock.paused(step, begun, now)
         self.folder.event(kind, step, seconds=now - begun)

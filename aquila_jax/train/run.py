@@ -1,6 +1,7 @@
 """One run at work: the devices' state, the host's state, and the files, kept in step."""
 
 import collections
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +12,12 @@ import jax
 from aquila_jax import checkpoint
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
-from aquila_jax.dmu import places
 from aquila_jax.dmu.store import open_store
-from aquila_jax.evaluate import suite
-from aquila_jax.model.config import parameters
-from aquila_jax.train import cycle, orders, rewind, speed
+from aquila_jax.train import cycle, exam, orders, pilot, rewind, speed
 from aquila_jax.train import host as hosts
-from aquila_jax.train.cycle import Moment
-from aquila_jax.train.host import HostState
+from aquila_jax.train.cycle import InFlight, Moment
 from aquila_jax.train.inbox import Inbox
-from aquila_jax.train.machinery import machine
+from aquila_jax.train.machinery import machine, watching
 from aquila_jax.train.reader import Reader
 from aquila_jax.train.records import Records
 from aquila_jax.train.snapshots import Ring
@@ -39,12 +36,11 @@ class Run:
         self.folder = Workdir(workdir, config, writes=jax.process_index() == 0)
         self.config = config = located(config, workdir)
         self.store = open_store(config.data.store)
-        self.machine = machine(config, self.store)
+        self.machine = watching(machine(config, self.store))
         self.languages = self.machine.mentor.languages
+        keep, every = config.train.keep, config.train.keep_every or None
         self.checkpoints = checkpoint.Checkpoints(
-            places.for_orbax(places.join(self.folder.home, "checkpoints")),
-            keep=config.train.keep,
-            keep_every=config.train.keep_every or None,
+            self.folder.checkpoints, keep=keep, keep_every=every
         )
         self.ring = Ring(config.mentor.snapshots)
         self.records = Records(self.folder, self.languages, report=report)
@@ -54,7 +50,7 @@ class Run:
         self.compiled: set[tuple[int, str]] = set()
 
     def __enter__(self) -> "Run":
-        begun = time.time()
+        begun = time.monotonic()
         like = abstract_state(self.machine.program, self.machine.mesh)
         restored = self.checkpoints.restore(like, report=self.report)
         kind = "start" if restored is None else "resume"
@@ -62,9 +58,8 @@ class Run:
             self._start()
         else:
             self._resume(*restored)
-        facts = speed.machine() | {"parameters": parameters(self.config.model)}
-        facts |= {"git": speed.revision()}
-        self.folder.event(kind, self.host.step, seconds=time.time() - begun, **facts)
+        told = speed.machine(self.config.model) | {"seconds": time.monotonic() - begun}
+        self.folder.event(kind, self.host.step, **told)
         if restored is None:
             self.evaluate()
         return self
@@ -93,7 +88,7 @@ class Run:
         turn: Turn = "on"
         for order in self.inbox.orders(self.host, self.languages):
             self.host, lines = orders.apply(self.host, order)
-            self._tell(self.host.step, lines)
+            self.tell(self.host.step, lines)
             turn = self._follow(orders.decision(self.host, order))
         return turn
 
@@ -115,12 +110,9 @@ class Run:
         """Reads the signals of all but the last few steps, and does what follows from them."""
         lag = 0 if self._all_read else self.config.train.lag
         while len(self.inflight) > lag:
-            done = cycle.read(self.inflight.popleft())
-            self.watchdog.done()
-            self.host = cycle.count(self.host, done)
-            self.records.add(done, self.host)
+            done = self._read()
             self.host, lines, decision = cycle.learn(self.machine, self.host, done)
-            self._tell(done.step, lines)
+            self.tell(done.step, lines)
             turn = "on" if decision is None else self._follow(decision)
             if turn != "on":
                 return turn
@@ -145,14 +137,9 @@ class Run:
         self.records.pause("save", self.host.step, begun)
 
     def evaluate(self) -> None:
-        """Measures held-out text and questions; changes nothing."""
+        """Measures held-out text and questions."""
         begun = self._waited()
-        config, where = self.config, {"step": self.host.step, "tokens": self.host.targets}
-        for line in suite.evaluate(
-            config.evaluate, self.state.model, self.store, length=config.data.length
-        ):
-            self.records.evaluation(where, line)
-            self.report(suite.in_words(line))
+        self.host = exam.examine(self)
         self.records.pause("evaluate", self.host.step, begun)
 
     def finish(self) -> None:
@@ -166,11 +153,12 @@ class Run:
     def _start(self) -> None:
         self.state, self.host, _ = rewind.beginning(self.machine)
         self.folder.open_lines({})
-        names, sizes = self.languages, self.machine.stream.sizes
-        start = {"kind": "start", "name": self.config.name, "domains": names, "sizes": sizes}
-        self._tell(
-            0, [start, {"kind": "mixture", "first_sequence": 0, "weights": self.host.weights}]
-        )
+        start = {"kind": "start", "name": self.config.name, "domains": self.languages}
+        start |= {"sizes": self.machine.stream.sizes}
+        mixture = {"kind": "mixture", "first_sequence": 0, "weights": self.host.weights}
+        self.tell(0, [start, mixture])
+        if pilot.asked(self.config.mentor):
+            self._try("probe", pilot.begin)
 
     def _resume(self, state, saved: dict) -> None:
         self.state, self.host, inflight = rewind.from_json(self.machine, saved, state)
@@ -182,10 +170,13 @@ class Run:
     def _follow(self, decision: Decision) -> Turn:
         """Does what a decision requests of the loop."""
         request = decision.request
-        if request is None or request.kind == "batch":
+        if request is None:
             return "on"
+        if request.kind == "branch":
+            self._try("branch", functools.partial(pilot.branch, decision=decision))
         if request.kind == "checkpoint":
             self.save_over()
+        if request.kind in ("batch", "branch", "checkpoint"):
             return "on"
         if request.kind == "rewind":
             self._go_back(decision)
@@ -193,31 +184,47 @@ class Run:
         self.report(f"stopping: {request.arguments.get('why', 'a person asked for it')}")
         return "stop"
 
+    def _try(self, kind: str, trial: Callable) -> None:
+        """Trials on copies of this moment, which waits in host memory, and what follows from them."""
+        begun, kept = self._waited(), Ring(1)
+        kept.keep(self._moment())
+        self.state = None
+        self.host, lines = trial(self.machine, kept, self.host)
+        self.state = kept.find(self.host.step).state
+        self.tell(self.host.step, lines)
+        self.records.pause(kind, self.host.step, begun)
+
     def _go_back(self, decision: Decision) -> None:
         """A new timeline from an earlier step on; from now on the disk knows of no other."""
-        begun, left = time.time(), self.host.step
+        begun, left = time.monotonic(), self.host.step
         while self.inflight:  # they were run, so they are counted, but nobody decides on them
-            done = cycle.read(self.inflight.popleft())
-            self.host = cycle.count(self.host, done)
-            self.records.add(done, self.host)
+            self._read()
         self.state = None
         moment, evidence = rewind.go_back(
             self.machine,
             decision,
             ring=self.ring,
             checkpoints=self.checkpoints,
-            steer=self._steered_before,
+            steer=self.inbox.again,
             shown=self.records.shown,
         )
         then = cycle.settled(self.machine, moment)
         self.state = moment.state
         self.host, lines = hosts.back(self.host, then, decision)
         line = rewind.told(self.host, decision, left=left, evidence=evidence)
-        self._tell(decision.step, [line, *lines])
+        self.tell(decision.step, [line, *lines])
         self.ring.forget_after(then.step)
         self.save_over()
         self.report(f"back from step {left:,} to step {then.step:,}")
         self.records.pause("rewind", then.step, begun)
+
+    def _read(self) -> InFlight:
+        """The next step in flight, done, counted and written down."""
+        done = cycle.read(self.inflight.popleft())
+        self.watchdog.done()
+        self.host = cycle.count(self.host, done)
+        self.records.add(done, self.host)
+        return done
 
     def _stalled(self, seconds: float) -> None:
         self.folder.event("stall", self.host.step, seconds=seconds)
@@ -229,18 +236,15 @@ class Run:
         self.save()
         self.checkpoints.wait()
 
-    def _steered_before(self, host: HostState) -> HostState:
-        order = self.inbox.taken(host)
-        return host if order is None else orders.apply(host, order)[0]
-
-    def _tell(self, step: int, lines: list[dict]) -> None:
+    def tell(self, step: int, lines: list[dict]) -> None:
+        """Lines for the journal."""
         for line in lines:
             self.folder.journal.append(step, **line)
 
     def _waited(self) -> float:
         """The time at which all that was started is done: what is a pause begins there."""
         jax.block_until_ready(self.state.step)
-        return time.time()
+        return time.monotonic()
 
     def _moment(self) -> Moment:
         return Moment(self.state, self.host, tuple(self.inflight))

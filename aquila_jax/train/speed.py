@@ -7,6 +7,8 @@ import time
 import jax
 import jax.numpy as jnp
 
+from aquila_jax.model.config import ModelConfig, parameters
+
 # Dense bf16 FLOP/s of one device as JAX counts devices, from the makers' data sheets.
 PEAK_FLOPS = {
     "TPU v4": 275e12, "TPU v5 lite": 197e12, "TPU v5e": 197e12, "TPU v5": 459e12, "TPU v5p": 459e12,
@@ -41,9 +43,11 @@ def utilisation(tokens_per_second: float, flops_per_token: float, peak: float) -
     return tokens_per_second * flops_per_token / peak
 
 
-def machine() -> dict:
-    """What this runs on, for the events."""
+def machine(model: ModelConfig) -> dict:
+    """What runs, and on what, for the events."""
     return {
+        "parameters": parameters(model),
+        "git": revision(),
         "devices": jax.device_count(),
         "device_kind": jax.devices()[0].device_kind,
         "processes": jax.process_count(),

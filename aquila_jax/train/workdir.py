@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aquila_jax.config import Config, differences, plain
 from aquila_jax.core.journal import Journal, Lines, read_lines
-from aquila_jax.dmu import staging
+from aquila_jax.dmu import places, staging
 from aquila_jax.train import agree
 from aquila_jax.train.lease import Lease
 
@@ -29,6 +29,11 @@ class Workdir:
         self.home, self.published = staging.home(path), {}
         self.writes = writes
         agree.first(self._open)
+
+    @property
+    def checkpoints(self) -> str:
+        """The folder of the checkpoints: not in the stand-in, but at home."""
+        return places.for_orbax(places.join(self.home, "checkpoints"))
 
     def open_lines(self, host: dict) -> None:
         """Cuts the records back to what the checkpoint with `host` had seen."""
