@@ -14,7 +14,9 @@ WARM, COOL = 0.2, 0.3  # of a trial; without a cool-down a trial ranks noise, no
 LATE = 0.15  # of a trial: its loss is taken over this end
 LEAST = 32  # steps of a trial
 BACK = 0.7  # of the best rate, since the loss is flatter below it than above
-MARGIN = 0.02  # nats by which another rate must be better than the plan's
+MARGIN = (
+    0.05  # nats by which another rate must be better than the plan's: trials are as noisy as that
+)
 
 
 def step_law(parameters: float, tokens: float) -> float:

@@ -5,7 +5,7 @@ import pytest
 from aquila_jax.ate import probe
 
 
-def bowl(scale, best=1.0, depth=0.05):
+def bowl(scale, best=1.0, depth=0.1):
     """The loss of a rate, by how far it is from the best in a logarithm."""
     return 4.0 + depth * math.log(scale / best) ** 2
 

@@ -63,11 +63,11 @@ def test_in_shadow_the_probe_only_advises(host, runs):
 
 @pytest.fixture(scope="module")
 def piloted(runs):
-    """A rate a thousand times too low, tried before the run, and a batch that may grow."""
+    """A rate fifty times too low, tried before the run, and a batch that may grow."""
     workdir = runs / "piloted"
     config = small.config(runs / "store", mode="act", probe=0.01, grow_batch_at=[0.3])
     config = small.change(config, "train", accumulate=2)
-    config = small.change(config, "schedule", peak=1e-3 * config.schedule.peak)
+    config = small.change(config, "schedule", peak=0.02 * config.schedule.peak)
     before = train_step._cache_size()
     assert small.run(config, workdir) == "finished"
     return workdir, train_step._cache_size() - before

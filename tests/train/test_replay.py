@@ -91,7 +91,7 @@ def test_an_edit_with_new_hashes_is_found_by_what_follows_from_the_steps(copy, k
 def test_a_removed_line_is_found(copy):
     at = number_of(copy, "verify")
     rewrite(copy, "journal", lambda lines: lines.pop(at), rechain=True)
-    with pytest.raises(Differs, match=f"line {at + 1} of journal.jsonl is .*verify"):
+    with pytest.raises(Differs, match=f"line {at + 1} of journal.jsonl is "):
         replay(copy)
 
 
