@@ -14,12 +14,18 @@ class CheckpointError(ValueError):
 
 
 class Checkpoints:
-    """The checkpoints of one run, newest kept, each `keep_every`-th kept for ever."""
+    """The checkpoints of one run, newest kept, each `keep_every`-th kept for ever.
 
-    def __init__(self, folder: str, *, keep: int, keep_every: int | None = None):
+    `keep` None is for who only reads: a run that is saving there just now is left in peace.
+    """
+
+    def __init__(self, folder: str, *, keep: int | None, keep_every: int | None = None):
         self.folder = str(folder)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, keep_period=keep_every, cleanup_tmp_directories=True
+            max_to_keep=keep,
+            keep_period=keep_every,
+            cleanup_tmp_directories=keep is not None,
+            read_only=keep is None,
         )
         self.manager = ocp.CheckpointManager(self.folder, options=options)
 

@@ -23,8 +23,10 @@ from aquila_jax.evaluate.suite import in_words
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
 from aquila_jax.train import distributed, inbox, look
+from aquila_jax.train.fleet import Corrupted
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
+from aquila_jax.train.rollcall import Absent
 
 FINISHED, FAILED, STOPPED = 0, 1, 75  # 75 is EX_TEMPFAIL: saved, run the same command again
 FOLDER = "the folder of the run, local or gs://"
@@ -42,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"aquila_jax {options.verb}: {error}", file=sys.stderr)
         return FAILED
+    except (Absent, Corrupted) as error:
+        print(f"aquila_jax {options.verb}: {error}", file=sys.stderr)
+        return STOPPED
 
 
 def load_config(path: str, settings: list[str]) -> Config:

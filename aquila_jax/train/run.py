@@ -16,7 +16,9 @@ from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate import suite
 from aquila_jax.train import cycle, orders, rewind, speed
 from aquila_jax.train import host as hosts
+from aquila_jax.train.batches import Batches
 from aquila_jax.train.cycle import Moment
+from aquila_jax.train.fleet import Fleet
 from aquila_jax.train.host import HostState
 from aquila_jax.train.inbox import Inbox
 from aquila_jax.train.machinery import machine
@@ -48,7 +50,8 @@ class Run:
         self.records = Records(self.folder, self.languages, report=report)
         self.inbox = Inbox(self.folder)
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
-        self.inflight, self.batches = collections.deque(), None
+        self.inflight, self.batches = collections.deque(), Batches(self.machine)
+        self.fleet = Fleet()
 
     def __enter__(self) -> "Run":
         begun = time.time()
@@ -60,13 +63,14 @@ class Run:
         else:
             self._resume(*restored)
         self.folder.event(kind, self.host.step, seconds=time.time() - begun, **speed.machine())
+        self._survey()
         if restored is None:
             self.evaluate()
         return self
 
     def __exit__(self, *_) -> None:
         self.watchdog.close()
-        self._drop_batches()
+        self.batches.close()
         self.checkpoints.close()
         self.folder.close()
 
@@ -97,7 +101,8 @@ class Run:
         if self._all_read:
             return
         self.watchdog.arm()
-        batch = self._next_batch()
+        with self.fleet.timed("data"):
+            batch = self.batches.next(self.host)
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
 
@@ -105,7 +110,8 @@ class Run:
         """Reads the signals of all but the last few steps, and does what follows from them."""
         lag = 0 if self._all_read else self.config.train.lag
         while len(self.inflight) > lag:
-            done = cycle.read(self.inflight.popleft())
+            with self.fleet.timed("device"):
+                done = cycle.read(self.inflight.popleft())
             self.watchdog.done()
             self.host = cycle.count(self.host, done)
             self.records.add(done, self.host)
@@ -124,6 +130,7 @@ class Run:
     def save(self) -> None:
         """Starts writing a checkpoint of this step; what fails is told, and tried at the next."""
         begun = time.time()
+        self._survey()
         unread = rewind.to_json(self.inflight, self.records.line)
         try:
             where = hosts.to_json(self.host) | self.folder.counts() | {"inflight": unread}
@@ -207,8 +214,12 @@ class Run:
         self.report(f"back from step {left:,} to step {then.step:,}")
         self.records.pause("rewind", then.step, begun)
 
-    def _stalled(self, seconds: float) -> None:
+    def _survey(self) -> None:
+        self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
+
+    def _stalled(self, seconds: float, stacks: str) -> None:
         self.folder.event("stall", self.host.step, seconds=seconds)
+        self.folder.keep_stacks(self.host.step, jax.process_index(), stacks)
 
     def save_over(self) -> None:
         """Saves this step, also where a checkpoint of it or of later steps exists."""
@@ -227,20 +238,3 @@ class Run:
 
     def _moment(self) -> Moment:
         return Moment(self.state, self.host, tuple(self.inflight))
-
-    def _next_batch(self):
-        shape, source = cycle.shape(self.machine, self.host), (self.host.ledger, self.host.batch)
-        if self.batches is None or source != self.source:
-            self._drop_batches()
-            left = -(-(self.config.schedule.total - self.host.sequences) // self.host.batch)
-            rows = cycle.rows(self.machine, self.host)
-            self.batches = self.machine.stream.batches(
-                self.host.ledger, self.host.sequences, shape, rows, steps=left
-            )
-            self.source = source  # a ledger equals only itself
-        return next(self.batches)
-
-    def _drop_batches(self) -> None:
-        if self.batches is not None:
-            self.batches.close()
-            self.batches = None

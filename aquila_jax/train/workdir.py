@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aquila_jax.config import Config, differences, plain
 from aquila_jax.core.journal import Journal, Lines, read_lines
-from aquila_jax.dmu import staging
+from aquila_jax.dmu import places, staging
 from aquila_jax.train import agree
 from aquila_jax.train.lease import Lease
 
@@ -65,6 +65,12 @@ class Workdir:
             line = {"time": time.time(), "kind": kind, "step": step, **fields}
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def keep_stacks(self, step: int, process: int, text: str) -> None:
+        """What every process was doing when a step hung; each calls this for itself."""
+        places.write_bytes(places.join(self.home, "stacks", f"{step}-{process}.txt"), text.encode())
+        if self.writes:
+            self.publish()
 
     def write_json(self, name: str, value: dict) -> None:
         """Replaces a small file at once: it is the old one or the new one, never half."""
