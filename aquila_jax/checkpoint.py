@@ -1,5 +1,6 @@
 """Atomic, asynchronous checkpoints by Orbax: the train state and the host's state as one step."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,10 @@ import jax
 import orbax.checkpoint as ocp
 
 from aquila_jax.core import trees
+
+# Where TensorFlow happens to be installed Orbax would reach gs:// through it: another client of
+# storage, with its own credentials, than the rest of the run has.
+os.environ.setdefault("EPATH_USE_TF", "false")
 
 
 class CheckpointError(ValueError):

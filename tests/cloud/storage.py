@@ -2,8 +2,8 @@
 
     python tests/cloud/storage.py PORT BUCKET
 
-TensorStore lists by ranges of names and, as gcsfs does, writes on conditions; both are documented
-for Cloud Storage, the emulator passes over them in silence, and objects would be lost without.
+TensorStore lists by ranges of names, reads the last bytes of an object and, as gcsfs does, writes on
+conditions. All that is documented for Cloud Storage; the emulator passes over it in silence.
 """
 
 import http.server
@@ -48,11 +48,15 @@ def on_condition(handler, name):
 
 
 def with_generation(handler):
-    """A read that tells which generation it read."""
+    """A read that tells which generation it read, and knows `bytes=-N`: the last N."""
 
     def handle(request, response, storage, *args):
         held = storage.objects.get(request.params["bucket_name"], {})
         held = held.get(request.params["object_id"])
+        span = request.get_header("Range", "")
+        if held and span.startswith("bytes=-"):
+            first = max(0, int(held["size"]) + int(span.removeprefix("bytes=")))
+            request._request_handler.headers.replace_header("Range", f"bytes={first}-")
         handler(request, response, storage, *args)
         if held:
             response["x-goog-generation"] = held["generation"]

@@ -91,7 +91,9 @@ def arguments(folder, verb: str, run: str) -> list[str]:
 
 
 def ask(capsys, *given: str) -> str:
-    code = cli.main(list(given))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["aquila_jax", *given])  # where config_flags looks
+        code = cli.main(list(given))
     said = capsys.readouterr()
     assert code == 0, said
     return said.out
