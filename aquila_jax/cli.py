@@ -9,6 +9,8 @@ from pathlib import Path
 
 from aquila_jax import verbs
 from aquila_jax.dmu import staging
+from aquila_jax.train.fleet import Corrupted
+from aquila_jax.train.rollcall import Absent
 
 FOLDER = "the folder of the run, local or gs://"
 
@@ -24,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"aquila_jax {options.verb}: {error}", file=sys.stderr)
         return verbs.FAILED
+    except (Absent, Corrupted) as error:
+        print(f"aquila_jax {options.verb}: {error}", file=sys.stderr)
+        return verbs.STOPPED
 
 
 def _to_run(address: str) -> Path:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -64,17 +65,32 @@ def read_bytes(uri: str) -> bytes:
 
 @contextlib.contextmanager
 def writing(uri: str) -> Iterator[BinaryIO]:
-    """A file that stands at `uri` only once it is whole: a temporary name, synced, renamed."""
+    """A file that stands at `uri` only once it is whole."""
     fs, path = filesystem(uri)
     fs.makedirs(os.path.dirname(path), exist_ok=True)
+    with (_local_file if is_local(fs) else _object)(fs, path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _local_file(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
+    """A temporary name, synced, renamed."""
     # The process in the name: a worker that outlived a killed run may still write its own.
     temporary = f"{path}.{os.getpid()}.tmp"
     with fs.open(temporary, "wb") as file:
         yield file
-        if is_local(fs):
-            file.flush()
-            os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
     fs.mv(temporary, path)
+
+
+@contextlib.contextmanager
+def _object(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
+    """A local file until it is whole: storage shows no upload before its end."""
+    with tempfile.NamedTemporaryFile() as file:
+        yield file
+        file.flush()
+        fs.put_file(file.name, path)
 
 
 def write_bytes(uri: str, content: bytes) -> None:
@@ -99,13 +115,6 @@ def create_bytes(uri: str, content: bytes) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def move(old: str, new: str) -> None:
-    """Gives a file another name, in a folder that is made if need be."""
-    fs, path = filesystem(new)
-    fs.makedirs(os.path.dirname(path), exist_ok=True)
-    fs.mv(filesystem(old)[1], path)
 
 
 def remove(folder: str) -> None:

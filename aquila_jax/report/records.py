@@ -110,6 +110,12 @@ def inner(entry: dict, key: str) -> dict:
     return value if isinstance(value, dict) else {}
 
 
+def listed(entry: dict, key: str) -> list:
+    """The list under `key`; empty if there is none."""
+    value = entry.get(key)
+    return value if isinstance(value, list) else []
+
+
 def number(value: object) -> float:
     """A float, NaN for anything else."""
     return float(value) if isinstance(value, int | float) else float("nan")

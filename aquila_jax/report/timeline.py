@@ -8,7 +8,7 @@ from aquila_jax.report.words import Text
 
 JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note", "verify",
                  "branch", "disabled")  # fmt: skip
-EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall")
+EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall", "slow")
 EVIDENCE_ROWS = 60
 
 

@@ -57,6 +57,13 @@ class Learned(NamedTuple):
     decision: Decision | None  # None: nobody decides, or only in shadow
 
 
+def opening(machine: Machine, host: HostState) -> list[dict]:
+    """The first lines of the journal: what is to be learned, and from which mixture."""
+    start = {"kind": "start", "name": machine.config.name, "domains": machine.mentor.languages}
+    mixture = {"kind": "mixture", "first_sequence": 0, "weights": host.weights}
+    return [start | {"sizes": machine.stream.sizes}, mixture]
+
+
 def shape(machine: Machine, host: HostState) -> tuple[int, int]:
     """Micro-batches and their sequences in the next step; a larger batch has more of them."""
     train = machine.config.train

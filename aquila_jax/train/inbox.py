@@ -98,9 +98,10 @@ class Inbox:
     def _refuse(self, name: str, reason: str, step: int) -> None:
         self.folder.event("refused", step, order=name, why=reason)
         if self.folder.writes:
-            refused = places.join(self.home, "refused", name)
+            handed, refused = (places.join(self.home, part, name) for part in ("inbox", "refused"))
             places.write_bytes(f"{refused.removesuffix('.json')}.reason", f"{reason}\n".encode())
-            places.move(places.join(self.home, "inbox", name), refused)
+            places.write_bytes(refused, places.read_bytes(handed))
+            places.remove(handed)
 
 
 def in_words(workdir: Path) -> list[str]:

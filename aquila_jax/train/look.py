@@ -36,7 +36,7 @@ def restore(
     """The newest whole checkpoint, or that of `step`, on the mesh in force."""
     program = machine(config, open_store(config.data.store)).program
     checkpoints = checkpoint.Checkpoints(
-        places.for_orbax(places.join(staging.home(workdir), "checkpoints")), keep=10**9
+        places.for_orbax(places.join(staging.home(workdir), "checkpoints")), keep=None
     )
     if step is not None and step not in checkpoints.steps():
         raise ValueError(

@@ -14,6 +14,7 @@ from aquila_jax.train.cycle import InFlight
 from aquila_jax.train.host import HostState
 from aquila_jax.train.progress import progress_line
 from aquila_jax.train.workdir import Workdir
+from aquila_jax.tsm import pace
 
 
 class Records:
@@ -25,6 +26,7 @@ class Records:
         self.flops_per_token = flops_per_token(config.model, config.data.length)
         self.peak = speed.peak_flops()
         self.clock, self.reported_at = Clock(), 0.0
+        self.pace = pace.start()
         names = config.train.writers if folder.writes else ()
         self.write_scalars = writers.open_writers(names, folder.path)
 
@@ -41,11 +43,18 @@ class Records:
         if (seconds := self.clock.ended(done.step, time.monotonic())) is not None:
             line |= {"step_seconds": seconds, "tokens_per_second": targets / seconds}
             line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
+            self._pace(done.step, seconds)
         self.folder.metrics.append(line)
         self.write_scalars(done.step, now, writers.flat(line))
         if now - self.reported_at > self.folder.config.train.report_seconds:
             self.reported_at = now
             self.report(progress_line(line, total_sequences=self.folder.config.schedule.total))
+
+    def _pace(self, step: int, seconds: float) -> None:
+        """By the clock of this process, so told as an event and to nobody who decides."""
+        self.pace, alarm = pace.observe(self.pace, step, seconds)
+        if alarm is not None:
+            self.folder.event("slow", step, why=alarm.cause, **alarm.evidence)
 
     def shown(self, step: int) -> Shown | None:
         """What a step showed when it was last run; every process must ask."""

@@ -16,6 +16,7 @@ from aquila_jax.dmu.store import open_store
 from aquila_jax.train import cycle, exam, orders, pilot, rewind, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Moment
+from aquila_jax.train.fleet import Fleet
 from aquila_jax.train.inbox import Inbox
 from aquila_jax.train.machinery import machine, watching
 from aquila_jax.train.reader import Reader
@@ -48,18 +49,17 @@ class Run:
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
         self.inflight, self.reader = collections.deque(), Reader(self.machine)
         self.compiled: set[tuple[int, str]] = set()
+        self.fleet = Fleet()
 
     def __enter__(self) -> "Run":
         begun = time.monotonic()
         like = abstract_state(self.machine.program, self.machine.mesh)
         restored = self.checkpoints.restore(like, report=self.report)
         kind = "start" if restored is None else "resume"
-        if restored is None:
-            self._start()
-        else:
-            self._resume(*restored)
+        self._start() if restored is None else self._resume(*restored)
         told = speed.machine(self.config.model) | {"seconds": time.monotonic() - begun}
         self.folder.event(kind, self.host.step, **told)
+        self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
         if restored is None:
             self.evaluate()
         return self
@@ -97,7 +97,8 @@ class Run:
         if self._all_read:
             return
         self.watchdog.arm()
-        batch, before = self.reader.next(self.host), self.host.step
+        with self.fleet.timed("data"):
+            batch, before = self.reader.next(self.host), self.host.step
         variant = cycle.variant(self.machine, self.host)
         begun = self._waited() if variant not in self.compiled else None
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
@@ -128,9 +129,10 @@ class Run:
     def save(self) -> None:
         """Starts writing a checkpoint of this step; what fails is told, and tried at the next."""
         begun = self._waited()
-        unread = rewind.to_json(self.inflight, self.records.line)
+        self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
+        unread = {"inflight": rewind.to_json(self.inflight, self.records.line)}
         try:
-            where = hosts.to_json(self.host) | self.folder.counts() | {"inflight": unread}
+            where = hosts.to_json(self.host) | self.folder.counts() | unread
             self.checkpoints.save(self.host.step, self.state, where)
         except (checkpoint.CheckpointError, OSError) as error:
             self.report(str(error))
@@ -153,10 +155,7 @@ class Run:
     def _start(self) -> None:
         self.state, self.host, _ = rewind.beginning(self.machine)
         self.folder.open_lines({})
-        start = {"kind": "start", "name": self.config.name, "domains": self.languages}
-        start |= {"sizes": self.machine.stream.sizes}
-        mixture = {"kind": "mixture", "first_sequence": 0, "weights": self.host.weights}
-        self.tell(0, [start, mixture])
+        self.tell(0, cycle.opening(self.machine, self.host))
         if pilot.asked(self.config.mentor):
             self._try("probe", pilot.begin)
 
@@ -208,8 +207,7 @@ class Run:
             steer=self.inbox.again,
             shown=self.records.shown,
         )
-        then = cycle.settled(self.machine, moment)
-        self.state = moment.state
+        self.state, then = moment.state, cycle.settled(self.machine, moment)
         self.host, lines = hosts.back(self.host, then, decision)
         line = rewind.told(self.host, decision, left=left, evidence=evidence)
         self.tell(decision.step, [line, *lines])
@@ -220,14 +218,15 @@ class Run:
 
     def _read(self) -> InFlight:
         """The next step in flight, done, counted and written down."""
-        done = cycle.read(self.inflight.popleft())
+        with self.fleet.timed("device"):
+            done = cycle.read(self.inflight.popleft())
         self.watchdog.done()
         self.host = cycle.count(self.host, done)
         self.records.add(done, self.host)
         return done
 
-    def _stalled(self, seconds: float) -> None:
-        self.folder.event("stall", self.host.step, seconds=seconds)
+    def _stalled(self, seconds: float, stacks: str) -> None:
+        self.folder.stalled(self.host.step, seconds, stacks)
 
     def save_over(self) -> None:
         """Saves this step, also where a checkpoint of it or of later steps exists."""

@@ -29,13 +29,30 @@ def measured_flops(size: int = 1024, seconds: float = 0.3) -> float:
     """FLOP/s of square float32 products on this host, which emulated devices share."""
     with jax.default_device(jax.local_devices()[0]):
         matrix = jnp.ones((size, size), jnp.float32)
-        product = jax.jit(lambda x: x @ x)
-        product(matrix).block_until_ready()
+        _product(matrix).block_until_ready()
         start, count = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
-            product(matrix).block_until_ready()
+            _product(matrix).block_until_ready()
             count += 1
         return 2 * size**3 * count / (time.perf_counter() - start)
+
+
+def probe_seconds(size: int = 512, times: int = 5) -> float:
+    """The median time of one float32 product on this process's first device."""
+    with jax.default_device(jax.local_devices()[0]):
+        matrix = jnp.ones((size, size), jnp.float32)
+        _product(matrix).block_until_ready()
+        taken = []
+        for _ in range(times):
+            start = time.perf_counter()
+            _product(matrix).block_until_ready()
+            taken.append(time.perf_counter() - start)
+        return sorted(taken)[times // 2]
+
+
+@jax.jit
+def _product(matrix: jax.Array) -> jax.Array:
+    return matrix @ matrix
 
 
 def utilisation(tokens_per_second: float, flops_per_token: float, peak: float) -> float:

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import jax
+
 from aquila_jax.config import Config, differences, plain
 from aquila_jax.core.journal import Journal, Lines, read_lines
 from aquila_jax.dmu import places, staging
@@ -70,6 +72,14 @@ class Workdir:
             line = {"time": time.time(), "kind": kind, "step": step, **fields}
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def stalled(self, step: int, seconds: float, stacks: str) -> None:
+        """A step hangs: keeps what each process was doing; each calls this for itself."""
+        self.event("stall", step, seconds=seconds)
+        file = places.join(self.home, "stacks", f"{step}-{jax.process_index()}.txt")
+        places.write_bytes(file, stacks.encode())
+        if self.writes:
+            self.publish()
 
     def write_json(self, name: str, value: dict) -> None:
         """Replaces a small file at once: it is the old one or the new one, never half."""
