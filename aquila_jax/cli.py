@@ -17,9 +17,11 @@ from aquila_jax.config import Config
 from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
 from aquila_jax.evaluate.suite import in_words
+from aquila_jax.plan import command as planning
+from aquila_jax.plan.search import Search
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
-from aquila_jax.train import distributed, inbox, look
+from aquila_jax.train import ahead, distributed, inbox, look
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
 
@@ -69,6 +71,20 @@ def _prepare(options: argparse.Namespace, settings: list[str]) -> int:
         _say(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {sample}")
         write_sample(sample, seed=config.data.seed, megabytes=config.data.sample_megabytes)
     preparation.prepare(config.prepare, config.data.store, report=_say)
+    return FINISHED
+
+
+def _plan(options: argparse.Namespace, settings: list[str]) -> int:
+    config = load_config(options.config, settings)
+    how = Search(
+        lower=ahead.lower,
+        folder=options.cache,
+        tries=options.tries,
+        say=_say,
+        as_is=options.as_is,
+    )
+    wanted = planning.slices(options.topology, options.chips)
+    planning.run(config, wanted, how, price=options.price, out=options.out, save=options.save)
     return FINISHED
 
 
@@ -205,8 +221,24 @@ def _parser() -> argparse.ArgumentParser:
     child = verb("trace", _trace, "the documents behind a step")
     child.add_argument("--workdir", required=True, type=Path, help="the folder of the run")
     child.add_argument("--step", required=True, type=int, help="a finished step")
+    _planning(verb("plan", _plan, "does it fit on a TPU slice, what bounds it, what it costs"))
     child = verb("report", _report, "the page of one run, or of several side by side")
     child.add_argument("--workdir", required=True, type=Path, nargs="+", help="folders of runs")
     child.add_argument("--out", type=Path, help="the page's file; default: WORKDIR/report.html")
     child.add_argument("--serve", type=int, metavar="PORT", help="follow the runs live instead")
     return parser
+
+
+def _planning(child: argparse.ArgumentParser) -> None:
+    child.epilog = "No TPU is needed. Any setting: --config.key=value"
+    child.add_argument("--config", required=True, help="a file of configs/")
+    child.add_argument("--topology", nargs="+", default=[], metavar="NAME",
+                       help="v5e-256, v5p-128, v6e-256, tpu7x-128 ...")  # fmt: skip
+    child.add_argument("--chips", type=int, metavar="N", help="the largest slices within a budget")
+    child.add_argument("--price", type=float, help="of one chip and hour")
+    child.add_argument("--tries", type=int, default=3, help="layouts to compile for a slice")
+    child.add_argument("--as-is", action="store_true", help="the config's own mesh, no other")
+    child.add_argument("--out", type=Path, help="write the plans there as JSON")
+    child.add_argument("--save", type=Path, metavar="FILE", help="keep the compiled step")
+    child.add_argument("--cache", type=Path, default=Path.home() / ".cache/aquila_jax/plan",
+                       help="where results are kept")  # fmt: skip

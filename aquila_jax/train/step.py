@@ -1,6 +1,7 @@
 """One optimiser step: gradients over the micro-batches, an update unless it must be skipped."""
 
 import functools
+import math
 from typing import Literal
 
 import jax
@@ -55,7 +56,7 @@ def train_step(
         skipped=1.0 - good,
         **(heavy(model, *maxima) if statistics == "heavy" else {}),
     )
-    step, sequences = state.step + 1, state.sequences + batch.tokens[..., 0].size
+    step, sequences = state.step + 1, state.sequences + math.prod(batch.tokens.shape[:-1])
     return TrainState(step, sequences, model, opt_state), signals
 
 
