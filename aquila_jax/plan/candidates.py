@@ -49,7 +49,7 @@ class Candidate:
         """What to give to `train`."""
         mesh = str(self.mesh).replace(" ", "")
         return (
-            f"--config.train.mesh={mesh!r} --config.train.batch={self.batch} "
+            f'--config.train.mesh="{mesh}" --config.train.batch={self.batch} '
             f"--config.train.accumulate={self.accumulate} --config.model.remat={self.remat} "
             f"--config.model.loss_chunks={self.loss_chunks}"
         )
