@@ -1,8 +1,10 @@
 import dataclasses
 import math
+import shlex
 
 import pytest
 
+from aquila_jax.cli import load_config
 from aquila_jax.plan.candidates import applied, as_configured, candidates
 
 
@@ -25,6 +27,13 @@ def test_a_candidate_applied_is_what_the_trainer_would_be_given(tiny):
     candidate = candidates(tiny, 8)[0]
     laid_out = applied(tiny, candidate)
     assert as_configured(laid_out, 8) == candidate
+
+
+def test_the_settings_told_give_the_trainer_that_layout(tiny):
+    candidate = next(c for c in candidates(tiny, 8) if len(c.mesh) > 1)
+    with pytest.warns(DeprecationWarning, match="load_module"):
+        config = load_config("configs/tiny.py", shlex.split(candidate.settings()))
+    assert as_configured(config, 8) == candidate
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_rounded_a_little_or_not_at_all(tiny):
