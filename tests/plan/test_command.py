@@ -81,14 +81,6 @@ def check_motion(found):
 LAYER = 256 * 128 * (4 + 2) * 2 + 3 * 256 * 512
 
 
-@needs_libtpu
-def test_a_model_too_large_is_told_by_how_much_and_what_to_change(plan):
-    large = ("model.embed=8192", "model.ffn=28672", "model.layers=40")
-    code, said, _ = plan("--topology", "v5e-4", "--as-is", settings=(*SETTINGS, *large))
-    assert code == 0 and "| NO " in said
-    assert "GiB too many; spread the state over" in said
-
-
 @pytest.mark.parametrize(
     ("arguments", "settings", "words"),
     [
