@@ -222,9 +222,7 @@ def store(work: pathlib.Path) -> None:
         dataclasses.replace(s, paths=tuple(p.replace("{workdir}", str(work)) for p in s.paths))
         for s in base.prepare.sources
     )
-    chosen = dataclasses.replace(
-        base.prepare, sources=sources, vocab_size=VOCABULARY, clean=None
-    )
+    chosen = dataclasses.replace(base.prepare, sources=sources, vocab_size=VOCABULARY, clean=None)
     prepare.prepare(chosen, str(work / "store"), report=print)
 
 
