@@ -12,7 +12,7 @@ from aquila_jax.dmu.store import hash_domain
 
 SOURCE = SourceFile(
     file="f", content="c", size=1, name="x", language="en", split="train", heldout=0.0,
-    text_field="text",
+    text_field="text", place_field="",
 )  # fmt: skip
 
 
