@@ -15,6 +15,7 @@ from ml_collections import config_flags
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.dmu import account as accounts
+from aquila_jax.dmu import places
 from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
 from aquila_jax.dmu.store import open_store
@@ -114,6 +115,7 @@ def _steer(options: argparse.Namespace, settings: list[str]) -> int:
         "control": _pairs(options.set),
         "weights": _pairs([pair for given in options.weights for pair in given.split(",")]),
         "exclude": [_span(span) for span in options.exclude],
+        "add_source": places.absolute(options.add_source) if options.add_source else None,
         "request": requests[0] if requests else None,
     }
     file = inbox.hand_in(options.workdir, order)
@@ -228,6 +230,8 @@ def _steer_options(child: argparse.ArgumentParser) -> None:
                        help="of all domains, or of all languages")  # fmt: skip
     child.add_argument("--exclude", nargs="+", default=[], metavar="FIRST:LAST",
                        help="sequences ahead, never to be read")  # fmt: skip
+    child.add_argument("--add-source", metavar="STORE",
+                       help="a prepared store joins, with the --weights of all, or by its size")  # fmt: skip
     child.add_argument("--rewind", type=int, metavar="STEP", help="go on from there")
     child.add_argument("--checkpoint", action="store_true", help="save now")
     child.add_argument("--stop", action="store_true", help="save and stop")

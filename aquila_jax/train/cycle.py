@@ -11,9 +11,10 @@ from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import mentor
+from aquila_jax.train import mentor, phases
 from aquila_jax.train.host import HostState
 from aquila_jax.train.mentor import Mentor
+from aquila_jax.train.mixing import Supply
 from aquila_jax.train.state import Program, TrainState
 from aquila_jax.train.step import train_step
 from aquila_jax.tsm.context import Context
@@ -104,16 +105,33 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
     state, lines, decision = mentor.consider(
         machine.mentor,
         host.mentor,
-        done.signals,
+        _wide(done.signals, len(machine.mentor.languages)),
         control=host.control,
         context=context,
         batches=host.batches,
+        upcoming=phases.upcoming(config, host),
+        supply=_supply(machine, host, done),
     )
     host = dataclasses.replace(host, mentor=state)
     if config.mentor.mode != "act":
         return Learned(host, lines, None)
     host, more = hosts.obey(host, decision)
     return Learned(host, [*lines, *more], decision)
+
+
+def _wide(signals: Signals, domains: int) -> Signals:
+    """With room for domains that joined while the step was on its way."""
+    sums = (signals.domain_nats_M, signals.domain_tokens_M)
+    nats_M, tokens_M = (np.pad(one, (0, domains - len(one))) for one in sums)
+    return signals._replace(domain_nats_M=nats_M, domain_tokens_M=tokens_M)
+
+
+def _supply(machine: Machine, host: HostState, done: InFlight) -> Supply | None:
+    """The data, once a window, where online weights are asked for."""
+    wanted = machine.config.mentor.online_weights != "off"
+    if not wanted or done.step % machine.mentor.window:
+        return None
+    return phases.supply(machine.config, host, done.sequences)
 
 
 def settled(machine: Machine, moment: Moment) -> HostState:

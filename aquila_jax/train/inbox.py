@@ -8,7 +8,7 @@ steer/refused/NAME.json    with the reason beside it
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aquila_jax.core.journal import read_lines
@@ -33,8 +33,8 @@ def hand_in(workdir: Path, order: dict) -> Path:
 class Inbox:
     """The orders of one run; every process gets the same at the same step."""
 
-    def __init__(self, folder: Workdir):
-        self.folder, self.path = folder, folder.path / "steer"
+    def __init__(self, folder: Workdir, inspect: Callable[[str], dict]):
+        self.folder, self.path, self.inspect = folder, folder.path / "steer", inspect
         self.accepted: list[dict] = agree.told(self._read_accepted())
 
     def taken(self, host: HostState) -> dict | None:
@@ -54,9 +54,11 @@ class Inbox:
         found = agree.told(self._look())
         if found is None:
             return []
-        name, text = found
+        name, text, source, reason = found
         try:
-            order = orders.parse(text, host, languages)
+            if reason:
+                raise ValueError(reason)
+            order = orders.parse(text, host, languages, source)
         except ValueError as error:
             self._refuse(name, str(error), host.step)
             return []
@@ -71,9 +73,18 @@ class Inbox:
         files = sorted((self.path / "accepted").glob("*.json"))
         return [json.loads(file.read_text("utf-8")) for file in files]
 
-    def _look(self) -> tuple[str, str] | None:
+    def _look(self) -> list | None:
+        """Name and text of an order, the source that it adds, and why that cannot be."""
         files = sorted((self.path / "inbox").glob("*.json")) if self.folder.writes else []
-        return (files[0].name, files[0].read_text("utf-8", "replace")) if files else None
+        if not files:
+            return None
+        text, source, reason = files[0].read_text("utf-8", "replace"), None, ""
+        try:
+            if place := orders.read(text).get("add_source"):
+                source = self.inspect(str(place))
+        except (ValueError, OSError) as error:
+            reason = str(error)
+        return [files[0].name, text, source, reason]
 
     def _accept(self, name: str, order: dict) -> None:
         if self.folder.writes:

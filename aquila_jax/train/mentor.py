@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from aquila_jax.ate import memory, policy
 from aquila_jax.ate.memory import PolicyState
 from aquila_jax.ate.optimizer import neutral_control
-from aquila_jax.ate.situation import Decay, Situation
+from aquila_jax.ate.situation import Decay, Situation, Upcoming
 from aquila_jax.config import Config
 from aquila_jax.core.signals import Assessment, Control, Decision, Signals
 from aquila_jax.train.foresight import Foresight
+from aquila_jax.train.mixing import MixState, Supply, propose
 from aquila_jax.tsm import early_warning, monitor, peers, snapshot
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
@@ -31,6 +32,7 @@ class MentorState(NamedTuple):
     monitor: MonitorState
     policy: PolicyState
     peers: PeerState
+    mixing: MixState
 
 
 class Mentor(NamedTuple):
@@ -71,7 +73,7 @@ class Mentor(NamedTuple):
 def start(mentor: Mentor, control: Control) -> MentorState:
     """Before the first step."""
     settings = mentor.settings(mentor.foresight(control, ((1, mentor.config.train.batch),)))
-    return MentorState(monitor.start(settings), policy.start(), peers.start())
+    return MentorState(monitor.start(settings), policy.start(), peers.start(), MixState())
 
 
 def consider(
@@ -82,25 +84,39 @@ def consider(
     control: Control,
     context: Context,
     batches: tuple[tuple[int, int], ...],
+    upcoming: Upcoming | None = None,
+    supply: Supply | None = None,
 ) -> tuple[MentorState, list[dict], Decision]:
     """One finished step: the next state, lines for the journal, and what to do.
 
     `control` is the one in force; the decision holds from `train.lag` + 1 steps later on.
+    `upcoming`: the next phase of the recipe. `supply`: the data, when it is time for new weights.
     """
     foresight = mentor.foresight(control, batches)
     settings = mentor.settings(foresight)
     watching, assessment = monitor.observe(settings, state.monitor, signals, context=context)
     skipping, assessment = _as_peers(mentor, state.peers, signals, assessment)
+    mixing, mix = state.mixing, None
+    if supply is not None:
+        mixing, mix = propose(
+            mentor.config.mentor,
+            mixing,
+            watching.history,
+            supply=supply,
+            languages=mentor.languages,
+        )
     situation = _situation(mentor, state.policy, assessment, control=control, context=context)
     situation = dataclasses.replace(
         situation,
         reference=_reference(mentor, settings.warning, context),
         decays=_decays(mentor, foresight, watching, assessment),
+        upcoming=upcoming,
+        mix=mix,
     )
     deciding, decision, notes = policy.decide(situation)
     lines = [*_told(assessment), *notes]
     lines += _decided(mentor.config.mentor.mode, decision, control)
-    return MentorState(watching, deciding, skipping), lines, decision
+    return MentorState(watching, deciding, skipping, mixing), lines, decision
 
 
 def to_json(state: MentorState) -> dict:
@@ -109,6 +125,7 @@ def to_json(state: MentorState) -> dict:
         "monitor": monitor.to_json(state.monitor),
         "policy": memory.to_json(state.policy),
         "peers": snapshot.to_json(state.peers),
+        "mixing": snapshot.to_json(state.mixing),
     }
 
 
@@ -118,6 +135,7 @@ def from_json(value: Mapping[str, Any]) -> MentorState:
         monitor.from_json(value["monitor"]),
         memory.from_json(value["policy"]),
         snapshot.from_json(PeerState, value["peers"]),
+        snapshot.from_json(MixState, value["mixing"]),
     )
 
 

@@ -11,14 +11,14 @@ import jax
 from aquila_jax import checkpoint
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
-from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate import suite
-from aquila_jax.train import cycle, orders, rewind, speed
+from aquila_jax.train import cycle, newcomers, orders, phases, rewind, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import Moment
 from aquila_jax.train.host import HostState
 from aquila_jax.train.inbox import Inbox
 from aquila_jax.train.machinery import machine
+from aquila_jax.train.reading import Reader
 from aquila_jax.train.records import Records
 from aquila_jax.train.snapshots import Ring
 from aquila_jax.train.state import abstract_state
@@ -35,19 +35,17 @@ class Run:
         self.report = report
         self.folder = Workdir(workdir, config, writes=jax.process_index() == 0)
         self.config = config = located(config, workdir)
-        self.store = open_store(config.data.store)
-        self.machine = machine(config, self.store)
-        self.languages = self.machine.mentor.languages
+        self._open(())
         self.checkpoints = checkpoint.Checkpoints(
             str(workdir.absolute() / "checkpoints"),
             keep=config.train.keep,
             keep_every=config.train.keep_every or None,
         )
         self.ring = Ring(config.mentor.snapshots)
-        self.records = Records(self.folder, self.languages, report=report)
-        self.inbox = Inbox(self.folder)
+        self.records = Records(self.folder, lambda: self.languages, report=report)
+        self.inbox = Inbox(self.folder, lambda place: newcomers.inspect(config, self.store, place))
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
-        self.inflight, self.batches = collections.deque(), None
+        self.inflight, self.reader = collections.deque(), Reader()
 
     def __enter__(self) -> "Run":
         begun = time.time()
@@ -65,7 +63,7 @@ class Run:
 
     def __exit__(self, *_) -> None:
         self.watchdog.close()
-        self._drop_batches()
+        self.reader.close()
         self.checkpoints.close()
         self.folder.close()
 
@@ -88,6 +86,8 @@ class Run:
         for order in self.inbox.orders(self.host, self.languages):
             self.host, lines = orders.apply(self.host, order)
             self._tell(self.host.step, lines)
+            if order.get("add_source"):
+                self._open(self.host.joined)
             turn = self._follow(orders.decision(self.host, order))
         return turn
 
@@ -95,8 +95,10 @@ class Run:
         """Starts one step on the devices, unless that was the last; does not wait for it."""
         if self._all_read:
             return
+        self.host, lines = phases.advance(self.config, self.host)
+        self._tell(self.host.step, lines)
         self.watchdog.arm()
-        batch = self._next_batch()
+        batch = self.reader.next(self.machine, self.host)
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
 
@@ -155,11 +157,16 @@ class Run:
         self.folder.open_lines({})
         names, sizes = self.languages, self.machine.stream.sizes
         start = {"kind": "start", "name": self.config.name, "domains": names, "sizes": sizes}
-        self._tell(
-            0, [start, {"kind": "mixture", "first_sequence": 0, "weights": self.host.weights}]
-        )
+        self._tell(0, [start, *phases.opening(self.config, self.host)])
+
+    def _open(self, joined) -> None:
+        """The store, and what is built for its domains; more of them compile the step anew."""
+        self.store = newcomers.open_all(self.config, joined)
+        self.machine = machine(self.config, self.store)
+        self.languages = self.machine.mentor.languages
 
     def _resume(self, state, saved: dict) -> None:
+        self._open(saved["joined"])
         self.state, self.host, inflight = rewind.from_json(self.machine, saved, state)
         self.inflight.extend(inflight)
         self.checkpoints.discard_after(self.host.step)
@@ -169,7 +176,7 @@ class Run:
     def _follow(self, decision: Decision) -> Turn:
         """Does what a decision requests of the loop."""
         request = decision.request
-        if request is None or request.kind == "batch":
+        if request is None or request.kind in ("batch", "phase"):
             return "on"
         if request.kind == "checkpoint":
             self.save_over()
@@ -226,20 +233,3 @@ class Run:
 
     def _moment(self) -> Moment:
         return Moment(self.state, self.host, tuple(self.inflight))
-
-    def _next_batch(self):
-        shape, source = cycle.shape(self.machine, self.host), (self.host.ledger, self.host.batch)
-        if self.batches is None or source != self.source:
-            self._drop_batches()
-            left = -(-(self.config.schedule.total - self.host.sequences) // self.host.batch)
-            rows = cycle.rows(self.machine, self.host)
-            self.batches = self.machine.stream.batches(
-                self.host.ledger, self.host.sequences, shape, rows, steps=left
-            )
-            self.source = source  # a ledger equals only itself
-        return next(self.batches)
-
-    def _drop_batches(self) -> None:
-        if self.batches is not None:
-            self.batches.close()
-            self.batches = None
