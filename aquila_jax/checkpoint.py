@@ -1,5 +1,6 @@
 """Atomic, asynchronous checkpoints by Orbax: the train state and the host's state as one step."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,18 +9,28 @@ import orbax.checkpoint as ocp
 
 from aquila_jax.core import trees
 
+# Where TensorFlow happens to be installed Orbax would reach gs:// through it: another client of
+# storage, with its own credentials, than the rest of the run has.
+os.environ.setdefault("EPATH_USE_TF", "false")
+
 
 class CheckpointError(ValueError):
     """A save that failed, or a folder in which no checkpoint is whole."""
 
 
 class Checkpoints:
-    """The checkpoints of one run, newest kept, each `keep_every`-th kept for ever."""
+    """The checkpoints of one run, newest kept, each `keep_every`-th kept for ever.
 
-    def __init__(self, folder: str, *, keep: int, keep_every: int | None = None):
+    `keep` None is for who only reads: a run that is saving there just now is left in peace.
+    """
+
+    def __init__(self, folder: str, *, keep: int | None, keep_every: int | None = None):
         self.folder = str(folder)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, keep_period=keep_every, cleanup_tmp_directories=True
+            max_to_keep=keep,
+            keep_period=keep_every,
+            cleanup_tmp_directories=keep is not None,
+            read_only=keep is None,
         )
         self.manager = ocp.CheckpointManager(self.folder, options=options)
 
@@ -27,6 +38,7 @@ class Checkpoints:
         """Copies `state` off the device and returns; the writing goes on behind."""
         host = host | {"fingerprint": int(trees.fingerprint(state))}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
+        self.wait()  # the last one may have failed on its way
         try:
             self.manager.save(step, args=items, force=True)
         except OSError as error:

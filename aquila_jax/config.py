@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from aquila_jax.ate.optimizer import OptimizerConfig
 from aquila_jax.ate.schedules import Schedule
 from aquila_jax.ate.situation import MentorConfig
-from aquila_jax.dmu import recipe
+from aquila_jax.dmu import recipe, staging
 from aquila_jax.dmu.prepare import PrepareSettings
 from aquila_jax.dmu.recipe import Phase
 from aquila_jax.evaluate.suite import EvaluateConfig
@@ -118,7 +118,7 @@ def build(kind: Any, value: Any, where: str) -> Any:
 
 def located(config: Config, workdir: Path) -> Config:
     """The configuration with `{workdir}` filled in, wherever a path names it."""
-    return build(Config, _fill(plain(config), str(workdir.absolute())), "config")
+    return build(Config, _fill(plain(config), staging.home(workdir)), "config")
 
 
 def differences(a: dict, b: dict, where: str = "") -> list[str]:

@@ -34,7 +34,7 @@ def configuration(name: str):
     rows, length = BATCH[name]
     config = from_config_dict(small.get_config())
     change = dataclasses.replace
-    prepare = change(config.prepare, vocab_size=MODELS[name]["vocab"])
+    prepare = change(config.prepare, vocab_size=MODELS[name]["vocab"], clean=None)
     train = change(config.train, batch=rows, evaluate_every=0, checkpoint_every=0)
     model = change(config.model, qk_norm=False, **MODELS[name])
     return change(
@@ -66,7 +66,7 @@ def loop(name: str, folder: Path) -> Callable[[], int]:
 
     def once() -> int:
         run.dispatch()
-        run.settle(config.train.lag)
+        run.settle()
         return config.train.batch * config.data.length
 
     return once

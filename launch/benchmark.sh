@@ -4,5 +4,5 @@
 # Usage: launch/benchmark.sh [--models A B] [--rounds 5] [--seconds 10] [--stream]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source launch/environment.sh test
+EXTRAS=test source launch/environment.sh
 exec python launch/benchmark.py "$@"

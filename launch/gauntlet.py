@@ -38,6 +38,7 @@ POLICIES = ("static", "peers", "aquila")
 HEALTHY_SEEDS = 10
 PROXY_SEED = 100
 STARTS = 4
+NEAR = 30  # steps between two signs that count as the same
 VOCABULARY, LENGTH, BATCH, PEAK = 2048, 128, 8, 4e-3
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
@@ -64,14 +65,15 @@ def main() -> None:
 
 
 def everything(options) -> list[tuple[str, str, int]]:
-    """All runs (fault, policy, seed); the clean ones first, for all others are compared to them."""
+    """All runs (fault, policy, seed), a seed after the other, each with its clean runs first."""
     names = options.only or [*faults.FAULTS]
-    healthy = HEALTHY_SEEDS if not options.only else options.seeds
-    clean = [("healthy", "static", seed) for seed in range(healthy)]
-    clean += [("healthy", "aquila", seed) for seed in range(healthy)]
-    clean += [("healthy", "peers", seed) for seed in range(options.seeds)]
-    seeds = range(options.seeds)
-    return clean + [(name, policy, s) for s in seeds for name in names for policy in POLICIES]
+    keys = []
+    for seed in range(options.seeds if options.only else max(HEALTHY_SEEDS, options.seeds)):
+        keys += [("healthy", policy, seed) for policy in ("static", "aquila")]
+        if seed < options.seeds:
+            keys += [("healthy", "peers", seed)]
+            keys += [(name, policy, seed) for name in names for policy in POLICIES]
+    return keys
 
 
 def settings(options, fault: str, policy: str, seed: int) -> Config:
@@ -161,6 +163,11 @@ def measure(options, key: tuple[str, str, int], codes: list[int]) -> dict:
     ends = [x for x in read_lines(workdir / "evaluations.jsonl") if x["kind"] == "heldout"]
     ends = [x for x in ends if x["step"] == config.schedule.total // BATCH]
     step = site(config, workdir, fault, seed).step if fault in faults.FAULTS else None
+    seen = signs(metrics, journal, read_lines(workdir / "events.jsonl"))
+    clean_file, usual = result_file(options, "healthy", policy, seed), []
+    if step is not None and clean_file.exists():
+        usual = json.loads(clean_file.read_text())["signs"]
+    course = {line["step"]: line for line in metrics}  # a later time line takes a step's place
     nats = {k: v["nats_per_token"] for k, v in ends[-1]["domains"].items()} if ends else {}
     clean = {k: v for i, (k, v) in enumerate(nats.items()) if fault != "garbage_domain" or i}
     final = float(np.mean([*clean.values()])) if clean else None
@@ -168,7 +175,7 @@ def measure(options, key: tuple[str, str, int], codes: list[int]) -> dict:
         "fault": fault, "policy": policy, "seed": seed, "fault_step": step, "exit": codes,
         "outcome": {0: "finished", 3: "called"}.get(codes[-1], "died"),
         "final": final if final is not None and np.isfinite(final) else None, "domains": nats,
-        "detected": detected(metrics, journal, step),
+        "signs": seen, "detected": detected(seen, usual, step),
         "decisions": [[x["step"], x["rule"], x["control"]] for x in journal if x["kind"] == "decision"],
         "verdicts": [[x["rule"], x["verdict"]] for x in journal if x["kind"] == "verify"],
         "blamed": [x["evidence"]["verdict"] for x in journal
@@ -177,19 +184,28 @@ def measure(options, key: tuple[str, str, int], codes: list[int]) -> dict:
         "skipped": sum(bool(x["skipped"]) for x in metrics),
         "tokens": metrics[-1]["tokens"] if metrics else 0,
         "wasted": max((x["wasted"] for x in journal if x["kind"] == "rewind"), default=0)
-        + sum(x["skipped"] * sum(x["domain_tokens"].values()) for x in metrics),
+        + sum(x["skipped"] * sum(x["domain_tokens"].values()) for x in course.values()),
     }  # fmt: skip
 
 
-def detected(metrics: list[dict], journal: list[dict], step: int | None) -> dict | None:
-    """The first sign that anybody gave from the fault's step on."""
+def signs(metrics: list[dict], journal: list[dict], events: list[dict]) -> list[list]:
+    """Every step and way in which anybody said that something was wrong."""
+    found = [[x["step"], x["alarm"]["kind"]] for x in journal if x["kind"] == "alarm"]
+    found += [[x["step"], f"decided {x['rule']}"] for x in journal if x["kind"] == "decision"]
+    found += [[x["step"], "skipped"] for x in metrics if x["skipped"]]
+    found += [[x["step"] + 1, "stalled"] for x in events if x["kind"] == "stall"]
+    return sorted(found)
+
+
+def detected(seen: list[list], usual: list[list], step: int | None) -> dict | None:
+    """The first sign from the fault's step on that the clean run did not give there, too."""
     if step is None:
         return None
-    signs = [(x["step"], x["alarm"]["kind"]) for x in journal if x["kind"] == "alarm"]
-    signs += [(x["step"], f"decided {x['rule']}") for x in journal if x["kind"] == "decision"]
-    signs += [(x["step"], "skipped") for x in metrics if x["skipped"]]
-    later = sorted((sign for sign in signs if sign[0] >= step), key=lambda sign: sign[0])
-    return {"steps": later[0][0] - step, "sign": later[0][1]} if later else None
+    for at, sign in seen:
+        clean = any(sign == other and abs(at - when) <= NEAR for when, other in usual)
+        if at >= step and not clean:
+            return {"steps": at - step, "sign": sign}
+    return None
 
 
 def store(work: pathlib.Path) -> None:
@@ -206,7 +222,7 @@ def store(work: pathlib.Path) -> None:
         dataclasses.replace(s, paths=tuple(p.replace("{workdir}", str(work)) for p in s.paths))
         for s in base.prepare.sources
     )
-    chosen = dataclasses.replace(base.prepare, sources=sources, vocab_size=VOCABULARY)
+    chosen = dataclasses.replace(base.prepare, sources=sources, vocab_size=VOCABULARY, clean=None)
     prepare.prepare(chosen, str(work / "store"), report=print)
 
 

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 config=${1:-configs/tiny.py}
 # The cleaning of documents needs more packages.
-source launch/environment.sh "$(grep -q 'clean=' "$config" && echo clean)"
+EXTRAS=$(! grep -q 'clean=' "$config" || echo clean)
+source launch/environment.sh
 
 workdir=${2:-runs/$(basename "$config" .py)}
 shift $(($# < 2 ? $# : 2))

@@ -82,7 +82,7 @@ def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
     plan = law.Plan(
         learning_rate=rate,
         batch=np.array([last[step]["batch"] for step in steps]),
-        warmup=int(np.argmax(rate >= rate.max() * (1 - 1e-6))),
+        warmup=_warmup(path, rate),
     )
     described = {"name": name, "fold": fold, "parameters": _parameters(path), "plan": plan}
     held_out = {line["step"]: line for line in _evaluations(path) if line["kind"] == "heldout"}
@@ -95,6 +95,15 @@ def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
     tail = np.array(good) > steps[-1] * (1 - FINAL_SHARE)
     final = float(np.median(loss[tail]))
     return Run(**described, steps=np.array(good), loss=loss, block=points.BLOCK, final=final)
+
+
+def _warmup(path: pathlib.Path, rate: np.ndarray) -> int:
+    """Its steps by the plan; the highest rate may come later, where the batch grew or a person steered."""
+    file = path / "config.json"
+    config = json.loads(file.read_text()) if file.exists() else {}
+    if "schedule" in config:
+        return config["schedule"]["warmup"] // config["train"]["batch"]
+    return int(np.argmax(rate >= rate.max() * (1 - 1e-6)))
 
 
 def _mean_nats(line: dict) -> float:
@@ -110,7 +119,11 @@ def _parameters(path: pathlib.Path) -> float:
     for file in (path / "summary.json", path / "config.json"):
         if file.exists() and (count := json.loads(file.read_text()).get("parameters")):
             return float(count)
-    raise ValueError(f"{path}: neither summary.json nor config.json tells the 'parameters'.")
+    events = path / "events.jsonl"  # of a run that is not finished
+    for event in _lines(events) if events.exists() else []:
+        if count := event.get("parameters"):
+            return float(count)
+    raise ValueError(f"{path}: no summary.json, config.json or events.jsonl tells 'parameters'.")
 
 
 def _lines(path: pathlib.Path) -> list[dict]:

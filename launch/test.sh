@@ -2,7 +2,7 @@
 # Sets up an environment and runs the tests. Usage: launch/test.sh [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source launch/environment.sh test
+EXTRAS=test source launch/environment.sh
 ruff check .
 ruff format --check .
-exec python -m pytest -n 2 "$@"
+exec python -m pytest -n 2 --dist worksteal "$@"

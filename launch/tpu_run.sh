@@ -49,7 +49,7 @@ copy() {
 }
 
 run_training() {
-  local root arguments
+  local root arguments count
   describe || explain 'gcloud describe'
   [[ $state == ACTIVE || -n $dry ]] || die "$name is $state, not ACTIVE: create it first."
   find_hosts
@@ -65,7 +65,9 @@ run_training() {
   copy
   say "setting up all hosts"
   on_hosts --node=all --command="$stop && rm -rf aquila_jax && mkdir aquila_jax && tar -xzf aquila_jax.tar.gz -C aquila_jax && $remote setup" || explain 'setting up the hosts'
-  arguments=$(printf '%q ' "${hosts[0]}:$port" "--config=$config" "--workdir=$workdir" ${extra[@]+"${extra[@]}"})
+  count=$((slices * ${#hosts[@]}))
+  [[ -z $dry ]] || count=NUMBER_OF_HOSTS
+  arguments=$(printf '%q ' "${hosts[0]}:$port" "$count" "--config=$config" "--workdir=$workdir" ${extra[@]+"${extra[@]}"})
   on_hosts --node=all --command="$remote start ${arguments% }" || explain 'starting the trainer'
   [[ -z $dry ]] || return 0
   collect

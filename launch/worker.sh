@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What launch/tpu.sh runs on every TPU host: set up, start, look after and stop the trainer.
-#   worker.sh setup | start COORDINATOR:PORT TRAIN_ARGUMENTS... | state | stop SECONDS
+#   worker.sh setup | start COORDINATOR:PORT HOSTS TRAIN_ARGUMENTS... | state | stop SECONDS
 set -euo pipefail
 
 code=$HOME/aquila_jax venv=$HOME/aquila_venv run=$HOME/aquila_run
@@ -34,7 +34,7 @@ start() {
   if alive; then return; fi
   mkdir -p "$run"
   rm -f "$run/exit"
-  export AQUILA_COORDINATOR=$1 PYTHONUNBUFFERED=1
+  export AQUILA_COORDINATOR=$1 AQUILA_PROCESSES=$2 PYTHONUNBUFFERED=1
   cd "$code"
   # A session of its own, so that it outlives this ssh and `stop` reaches all its children.
   # shellcheck disable=SC2016  # expanded by the inner shell
@@ -44,7 +44,7 @@ start() {
     code=0
     (trap - TERM; exec "$venv/bin/python" -m aquila_jax train "$@") || code=$?
     echo "$code" >"$run/exit.partial"
-    mv "$run/exit.partial" "$run/exit"' trainer "$run" "$venv" "${@:2}" \
+    mv "$run/exit.partial" "$run/exit"' trainer "$run" "$venv" "${@:3}" \
     </dev/null >>"$run/log" 2>&1 &
   echo $! >"$run/pid"
 }

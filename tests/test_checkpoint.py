@@ -89,6 +89,15 @@ def test_another_mesh_restores_the_same_values(tmp_path):
         store.close()
 
 
+def test_who_only_reads_leaves_a_save_in_progress_alone(saved):
+    unfinished = pathlib.Path(saved.folder) / "14.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    reader = checkpoint.Checkpoints(saved.folder, keep=None)
+    assert restore(reader)[1]["step"] == 13
+    reader.close()
+    assert unfinished.exists()
+
+
 def test_nothing_to_restore_is_none(tmp_path, mesh):
     store = checkpoint.Checkpoints(tmp_path / "c", keep=1)
     assert store.restore(checkpoint.abstract_like(state_at(0)), report=print) is None

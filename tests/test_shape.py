@@ -12,9 +12,11 @@ RANKS = {
     **dict.fromkeys(("model", "dmu", "tsm", "ate", "checkpoint", "report"), 1),
     **dict.fromkeys(("config", "scale", "quantize", "hf", "evaluate", "plan"), 2),
     "train": 3,
-    "cli": 4,
-    "__main__": 5,
-    "__init__": 5,
+    "config_file": 3,
+    "verbs": 4,
+    "cli": 5,
+    "__main__": 6,
+    "__init__": 6,
 }
 PURE = ("core", "model", "ate", "tsm", "scale", "quantize", "train/step.py", "train/cycle.py")
 IMPURE = {"os", "time", "logging", "random", "pathlib", "absl"}

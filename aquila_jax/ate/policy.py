@@ -87,6 +87,11 @@ def steered(state: PolicyState, changes: dict[str, float]) -> PolicyState:
     return state
 
 
+def grown(state: PolicyState, factor: float) -> PolicyState:
+    """A larger batch brought its rate along: the square-root rule moves the plan itself."""
+    return state._replace(ceiling=state.ceiling * factor)
+
+
 def _may_act(rule: Rule, state: PolicyState, s: Situation) -> bool:
     """One actuator per window, unless it is for safety; cool-downs; a bounded number of times."""
     if rule.name in state.disabled or memories.count(state, rule.name) >= rule.most:
@@ -111,9 +116,6 @@ def _act(
     if tried and not _stops(proposal):
         trial = trials.open_trial(state, s, rule=rule, proposal=proposal, control=control)
         state, predict = state._replace(trial=trial), trials.prediction(trial, s, rule=rule)
-    if rule.family == "batch":  # the square-root rule moves the plan itself
-        moved = proposal.changes.get("lr_scale", 1.0) / control.lr_scale
-        state = state._replace(ceiling=state.ceiling * moved)
     if _stops(proposal):
         state = state._replace(failures=0)  # whoever starts it again has looked
     decision = _decision(

@@ -6,6 +6,7 @@ from aquila_jax.ate.situation import Proposal, Situation
 from aquila_jax.core.signals import Request
 
 MOST_FAILURES = 3
+GIVEN_UP = 2  # forecasts in a row
 RECURRENCE_WINDOWS = 10  # trouble this soon after a rewind is the same trouble
 SKIP_STEPS = 100  # after the last bad step, or two windows in a short run
 GENTLER = 0.7
@@ -58,13 +59,20 @@ def give_up(s: Situation) -> Proposal | None:
 
 
 def hopeless(s: Situation) -> Proposal | None:
-    """Stops a run that learns nothing, where the configuration allows it.
+    """Stops a run that learns nothing, or cannot reach its target, where that is allowed.
 
     Why: the stalled alarm means no learning over hundreds of steps, for which no rule here has
-    a remedy; every further step is wasted. Without leave to stop, the alarm alone is raised.
+    a remedy; every further step is wasted. So it is after two forecasts in a row, after a
+    quarter of the run, that give the target less than 5 % (science 1.1.4). Without leave to
+    stop, alarm and forecast alone are told.
     """
     alarm = s.alarm("stalled")
-    if alarm is None or "stop" not in s.config.may:
+    if "stop" not in s.config.may:
+        return None
+    if s.memory.streaks.get("hopeless", 0) >= GIVEN_UP:
+        evidence = {"target": s.config.target_loss, "odds": s.odds}
+        return _call(s, f"a loss of {s.config.target_loss:g} is out of reach", evidence)
+    if alarm is None:
         return None
     return _call(s, "the run does not learn", {"alarm": alarm.kind} | alarm.evidence)
 

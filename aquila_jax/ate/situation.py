@@ -24,6 +24,8 @@ class MentorConfig:
     grow_batch_at: tuple[float, ...] = ()  # shares of the run at which the batch doubles
     online_weights: Literal["off", "aquila", "ado"] = "off"  # the mixture follows the learning
     language_balance: dict[str, float] = dataclasses.field(default_factory=dict)  # zh 1, en 2
+    probe: float = 0.0  # of the run, for each learning rate tried before the first step; 0: none
+    target_loss: float = 0.0  # nats; the forecast says when it is reached; 0: none
     rewinds: int = 3
     snapshot_every: int = 50  # steps; where a rewind can go back to
     snapshots: int = 4  # held in host memory
@@ -51,6 +53,11 @@ class MentorConfig:
             raise ValueError(
                 f"mentor.most_lr_scale={self.most_lr_scale} must be at least 1; "
                 "lower schedule.peak to train with a lower rate."
+            )
+        if not 0 <= self.probe <= 0.1:
+            raise ValueError(
+                f"mentor.probe={self.probe} must be a share of the run from 0 to 0.1; "
+                "each of three to seven rates takes that much."
             )
         shares = self.grow_batch_at
         if list(shares) != sorted(set(shares)) or not all(0.1 <= x < 1 for x in shares):
@@ -104,6 +111,7 @@ class Situation:
     chance: float = math.inf  # nats of a model that knows nothing: ln of the vocabulary
     # Least and most update ratio of the reference, over what the smoothed ratio still remembers.
     reference: tuple[float, float] | None = None
+    odds: float | None = None  # that the target is reached, by the forecast; None: nobody knows
     decays: tuple[Decay, ...] = ()  # what the forecast says of other decays; when there is one
     upcoming: Upcoming | None = None  # None: this is the last phase
     mix: Mix | None = None  # None: not asked at this step, or too early to tell

@@ -72,6 +72,9 @@ class Signals(NamedTuple):
     attention_logit_max_N: jax.Array | None = None
     output_logit_max: jax.Array | None = None
     weight_std_PN: jax.Array | None = None  # P = PARAMETER_TYPES
+    # Per domain the number of its sequences and, summed over them, how far their tokens are from
+    # what is usual, in hundredths of deviations (`tsm.tokens`); from the host that reads them.
+    token_oddity_MC: jax.Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Assessment:
 class Request:
     """A structural change: the loop leaves its compiled step for it."""
 
-    kind: Literal["checkpoint", "rewind", "batch", "phase", "stop"]
+    kind: Literal["checkpoint", "rewind", "batch", "branch", "phase", "stop"]
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 

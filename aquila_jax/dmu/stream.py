@@ -60,6 +60,10 @@ class Stream:
         fields = (*lay_out(tokens, pieces), domain_ids)
         return Batch(*(field.reshape(*cursors.shape, self.length) for field in fields))
 
+    def sequences(self, domain: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Rows `index` of the packing of domains number `domain`: int32 `[n, L]` tokens."""
+        return self.index.tokens(domain, index, self._gather)[:, : self.length]
+
     def batches(  # noqa: PLR0917 (the agreed signature)
         self, ledger: Ledger, first: int, shape: tuple[int, int], rows: slice, *, steps: int
     ) -> Iterator[Batch]:

@@ -3,20 +3,20 @@
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from aquila_jax.core.signals import Batch
+from aquila_jax.dmu import places
 from aquila_jax.dmu.tokenizer import BOS, Tokenizer, encode_batch
 from aquila_jax.evaluate import score
 from aquila_jax.model.transformer import Transformer
 
 
-def read_items(path: Path) -> list[dict]:
+def read_items(path: str) -> list[dict]:
     """Items {"id", "lang", "task", "context", "choices", "answer"}, one JSON object a line."""
     items = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(places.read_bytes(path).decode().splitlines(), 1):
         item = json.loads(line)
         missing = {"lang", "task", "context", "choices", "answer"} - item.keys()
         if missing or not 0 <= item["answer"] < len(item["choices"]):
@@ -58,6 +58,7 @@ def evaluate(
         "accuracy_per_byte": float(np.mean(right_per_byte)),
         "chance": float(np.mean([1 / len(item["choices"]) for item in items])),
         "tasks": _by(items, right, "task"),
+        "right": _answers(items, right),  # for paired tests against another model
     }
 
 
@@ -113,6 +114,14 @@ def _batches(spans: list[tuple[np.ndarray, int]], length: int, rows: int) -> Ite
             fields["positions"][0, row, :end] = np.arange(end)
             fields["loss_mask"][0, row, max(0, end - own) : end] = 1
         yield Batch(**fields)
+
+
+def _answers(items: Sequence[dict], right: Sequence[bool]) -> dict[str, str]:
+    """Per language a 1 for each item answered right and a 0 for each other, in their order."""
+    found: dict[str, str] = {}
+    for item, hit in zip(items, right, strict=True):
+        found[item["lang"]] = found.get(item["lang"], "") + "01"[hit]
+    return found
 
 
 def _by(items: Sequence[dict], right: Sequence[bool], key: str) -> dict[str, float]:

@@ -31,7 +31,7 @@ def evaluate(
         yield told
     for file in config.questions:
         tokenizer = load_tokenizer(f"{store.path}/{TOKENIZER}")
-        items = choices.read_items(Path(file))
+        items = choices.read_items(file)
         answered = choices.evaluate(
             model, tokenizer, items, length=length, rows=config.rows, shots=config.shots
         )

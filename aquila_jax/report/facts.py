@@ -81,6 +81,25 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
     return rows
 
 
+def hosts(run: Run) -> list[dict]:
+    """A row for each host, as they were last laid side by side; empty for one host alone."""
+    surveys = [event for event in run.events if event["kind"] == "hosts"]
+    rows = surveys[-1].get("hosts") if surveys else None
+    if not isinstance(rows, list) or len(rows) < 2 or not all(isinstance(r, dict) for r in rows):
+        return []
+    found = []
+    for number, row in enumerate(rows):
+        seconds = {key: records.number(row.get(key)) for key in ("data", "device", "probe")}
+        clock = records.number(row.get("clock")) - records.number(rows[0].get("clock"))
+        found.append({
+            "name": f"{number} · {row.get('host', '')}",
+            "clock": f"{clock:+.1f} s",
+            "slow": number in records.listed(surveys[-1], "slow"),
+            **{key: f"{1000 * value:,.1f} ms" for key, value in seconds.items()},
+        })  # fmt: skip
+    return found
+
+
 def settings(run: Run) -> list[list[str]]:
     """Every setting of the configuration, by its dotted name."""
     return [
@@ -140,9 +159,18 @@ def _values(run: Run) -> list[Text]:
 
 
 def _clock(run: Run) -> list[Text]:
-    jumps = goodput.clock_jumps(run.metrics)
-    if not jumps:
-        return []
-    step, seconds = max(jumps, key=lambda jump: jump[1])
-    back = words.duration(seconds)
-    return [words.say("note.clock", n=len(jumps), step=words.count(step), time=back)]
+    found = {"clock": goodput.clock_jumps(run.metrics)}
+    found |= {"leap": goodput.clock_leaps(run.metrics, run.events)}
+    notes = _clock_off(run)
+    for name, jumps in found.items():
+        if jumps:
+            step, seconds = max(jumps, key=lambda jump: jump[1])
+            told = {"n": len(jumps), "step": words.count(step), "time": words.duration(seconds)}
+            notes.append(words.say(f"note.{name}", **told))
+    return notes
+
+
+def _clock_off(run: Run) -> list[Text]:
+    surveys = [event for event in run.events if event["kind"] == "hosts"]
+    found = records.listed(surveys[-1], "clock_off") if surveys else []
+    return [words.say("note.clock_off", hosts=", ".join(map(str, found)))] if found else []

@@ -6,16 +6,20 @@ from aquila_jax.report import columns
 
 CAUSE_OF = {
     "start": "startup",
+    "probe": "trial",
+    "branch": "trial",
     "resume": "startup",
     "compile": "compile",
     "save": "save",
+    "snapshot": "save",
     "restore": "restore",
     "rewind": "restore",
     "evaluate": "evaluate",
     "stall": "stall",
 }
+LEAP = 1800.0  # seconds
 CAUSES = (
-    "productive", "repeated", "startup", "compile", "save", "restore", "evaluate", "stall",
+    "productive", "repeated", "startup", "trial", "compile", "save", "restore", "evaluate", "stall",
     "down", "other",
 )  # fmt: skip
 
@@ -67,7 +71,8 @@ def elapsed(metrics: columns.Columns, events: tuple[dict, ...]) -> float:
         return max(ends) - min(begins) if ends else 0.0
     lasted = np.nan_to_num(metrics["step_seconds"][known], nan=0.0)
     between = np.diff(times)
-    inside = np.where(between < 0, lasted[1:], between).sum()
+    odd = (between < 0) | _ahead(times, lasted, events)
+    inside = np.where(odd, lasted[1:], between).sum()
     before = times[0] - (begins[0] if begins else times[0] - lasted[0])
     after = ends[-1] - times[-1] if ends else 0.0
     return float(inside + max(before, 0.0) + max(after, 0.0))
@@ -90,6 +95,21 @@ def clock_jumps(metrics: columns.Columns) -> list[tuple[int, float]]:
     between = np.diff(metrics["time"])
     back = np.flatnonzero(between < 0)
     return [(int(metrics["step"][i + 1]), float(-between[i])) for i in back]
+
+
+def clock_leaps(metrics: columns.Columns, events: tuple[dict, ...]) -> list[tuple[int, float]]:
+    """(step, seconds) of each place where the clock went ahead of the steps, with no event there."""
+    times, lasted = metrics["time"], np.nan_to_num(metrics["step_seconds"], nan=0.0)
+    ahead = np.flatnonzero(_ahead(times, lasted, events))
+    gone = np.diff(times) - lasted[1:]
+    return [(int(metrics["step"][i + 1]), float(gone[i])) for i in ahead]
+
+
+def _ahead(times: np.ndarray, lasted: np.ndarray, events: tuple[dict, ...]) -> np.ndarray:
+    """Which moves of the clock are explained neither by the step that was timed nor by an event."""
+    told = np.sort(np.array([seconds(event, "time") for event in events]))
+    between = np.searchsorted(told, times, side="right")
+    return (np.diff(times) - lasted[1:] > LEAP) & (lasted[1:] > 0) & (np.diff(between) == 0)
 
 
 def pace(metrics: columns.Columns) -> float:

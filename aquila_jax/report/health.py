@@ -23,7 +23,7 @@ def health(run: Run, now: float) -> dict:
     parts = [*_position(steps, step, total), *_ending(forecast, status)]
     if left > 0 and np.isfinite(left):
         parts.append(words.say("health.left", left=words.duration(left)))
-    parts += [*lagging(run), *_last_decision(run)]
+    parts += [*_target(run, steps), *lagging(run), *_last_decision(run)]
     return {
         "status": status,
         "lead": lead,
@@ -74,6 +74,25 @@ def _ending(forecast: dict, status: str) -> list[Text]:
         low, high = (words.loss(records.number(forecast.get(end))) for end in ("low", "high"))
         return [words.say("health.forecast_band", final=final, low=low, high=high)]
     return [words.say("health.forecast", final=final)]
+
+
+def _target(run: Run, steps: columns.Columns) -> list[Text]:
+    """When the loss that the configuration names is reached, in steps and in time."""
+    target = records.inner(records.last_told(run), "target")
+    if not target or not steps.size:
+        return []
+    loss, now = words.loss(records.number(target.get("loss"))), records.last_step(steps)
+    step, early, late = (records.whole(target.get(k), 0) for k in ("step", "earliest", "latest"))
+    if not step:
+        return [words.say("health.target_missed", loss=loss)]
+    if step <= now:
+        return [words.say("health.target_met", loss=loss)]
+    told = {"loss": loss, "step": words.count(step)}
+    told["time"] = words.duration((step - now) * goodputs.pace(steps))
+    if not early:
+        return [words.say("health.target", **told)]
+    end = words.count(late) if late else "–"
+    return [words.say("health.target_span", early=words.count(early), late=end, **told)]
 
 
 def _last_decision(run: Run) -> list[Text]:

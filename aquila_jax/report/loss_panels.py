@@ -118,6 +118,10 @@ def accuracy(runs: list[Run]) -> dict:
             values = [records.number(records.inner(row, "accuracy").get(language)) for row in rows]
             xy = (np.array([row["step"] for row in rows]), 100 * np.array(values))
             drawn.append(series.line(i, words.name("language", language), xy, role="points"))
+        chance = [100 * records.number(row.get("chance")) for row in rows]
+        if len(runs) == 1 and np.isfinite(chance).any():
+            xy = (np.array([row["step"] for row in rows]), np.array(chance))
+            drawn.append(series.line(i, words.say("series.chance"), xy, role="limit"))
     return series.panel("accuracy", "loss", drawn, unit="%")
 
 
@@ -145,4 +149,28 @@ def forecasts(runs: list[Run]) -> dict:
         drawn.append(
             series.line(i, words.say("series.forecast"), (x, final), role="points", **more)
         )
-    return series.panel("forecasts", "loss", drawn, unit="nats")
+    note = outlook(runs[0]) if len(runs) == 1 else None
+    return series.panel("forecasts", "loss", drawn, unit="nats", note=note)
+
+
+def outlook(run: Run) -> Text | None:
+    """What other schedules would give, and from when on more tokens hardly help."""
+    told = records.last_told(run)
+    ends = {name: records.number(end) for name, end in records.inner(told, "schedules").items()}
+    parts = [
+        words.say("loss.decay_now", final=words.loss(end))
+        if name == "now"
+        else words.say("loss.decay_share", final=words.loss(end), share=words.percent(float(name)))
+        for name, end in ends.items()
+    ]
+    said = [words.say("loss.schedules", parts=words.listed(parts))] if parts else []
+    flat = records.inner(told, "saturation")
+    if flat.get("trusted"):
+        step, early, late = (
+            words.count(records.number(flat.get(key))) for key in ("step", "earliest", "latest")
+        )
+        gain = words.loss(records.number(flat.get("gain")))
+        said.append(words.say("loss.saturation", gain=gain, step=step, early=early, late=late))
+    elif flat:
+        said.append(words.say("loss.saturation_far"))
+    return words.sentence(said) if said else None

@@ -45,6 +45,7 @@ def _run(run: Run, number: int, *, now: float) -> dict:
         "health": health.health(run, now),
         "notes": facts.notes(run),
         "domains": facts.domains(run),
+        "hosts": facts.hosts(run),
         "timeline": timeline.entries(run, number),
         "facts": facts.facts(run),
         "settings": facts.settings(run),

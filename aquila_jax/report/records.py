@@ -40,8 +40,13 @@ def planned_steps(run: Run) -> int:
 
 def last_forecast(run: Run) -> dict:
     """The latest forecast of the journal; empty if there is none."""
-    told = (inner(e, "forecast") for e in reversed(run.journal) if e["kind"] == "forecast")
-    return next((forecast for forecast in told if "final_loss" in forecast), {})
+    return inner(last_told(run), "forecast")
+
+
+def last_told(run: Run) -> dict:
+    """The journal's entry with the latest forecast, its plan and what else follows from it."""
+    told = (entry for entry in reversed(run.journal) if entry["kind"] == "forecast")
+    return next((entry for entry in told if "final_loss" in inner(entry, "forecast")), {})
 
 
 def language_of(run: Run) -> dict[str, str]:
@@ -107,6 +112,12 @@ def inner(entry: dict, key: str) -> dict:
     """The object under `key`; empty if there is none."""
     value = entry.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def listed(entry: dict, key: str) -> list:
+    """The list under `key`; empty if there is none."""
+    value = entry.get(key)
+    return value if isinstance(value, list) else []
 
 
 def number(value: object) -> float:

@@ -6,8 +6,9 @@ from aquila_jax.report import columns, records, words
 from aquila_jax.report.read import Run
 from aquila_jax.report.words import Text
 
-JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note")
-EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall")
+JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note", "verify",
+                 "branch", "disabled")  # fmt: skip
+EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall", "slow")
 EVIDENCE_ROWS = 60
 
 
@@ -70,6 +71,8 @@ def what(entry: dict, shares: dict) -> Text:
         return words.say("what.phase", name=entry.get("name", "?"))
     if kind == "rewind":
         return words.say("what.rewind", step=words.number(target(entry)))
+    if kind in {"verify", "branch", "disabled"}:
+        return ruled(entry)
     parts = [change(name, value) for name, value in records.inner(entry, "control").items()]
     if records.inner(entry, "weights"):
         parts.append(mixture(records.inner(entry, "weights"), shares))
@@ -80,6 +83,18 @@ def what(entry: dict, shares: dict) -> Text:
     if entry.get("text") or entry.get("note"):
         parts.append(both(entry.get("text") or entry["note"]))
     return words.listed(parts) if parts else words.name("what", kind)
+
+
+def ruled(entry: dict) -> Text:
+    """What became of a rule's action, of its trial, or of the rule."""
+    rule = words.name("rule", str(entry.get("rule")))
+    told = {"rule": rule, "verdict": words.name("verdict", str(entry.get("verdict")))}
+    if entry["kind"] == "branch":
+        sizes = entry.get("batch")
+        old, new = sizes if isinstance(sizes, list) and len(sizes) == 2 else ("?", "?")
+        return words.say("what.branch", old=old, new=new, **told)
+    step = words.number(entry.get("action_step", entry["step"]))
+    return words.say(f"what.{entry['kind']}", step=step, **told)
 
 
 def ranges(excluded: object) -> str:

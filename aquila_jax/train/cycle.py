@@ -1,7 +1,7 @@
 """One turn of the run as values: a step is launched, read, learned from, and obeyed."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -11,13 +11,14 @@ from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import mentor, phases
+from aquila_jax.train import mentor, oddity, phases
 from aquila_jax.train.host import HostState
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.mixing import Supply
 from aquila_jax.train.state import Program, TrainState
 from aquila_jax.train.step import train_step
 from aquila_jax.tsm.context import Context
+from aquila_jax.tsm.tokens import Usual
 
 
 class Machine(NamedTuple):
@@ -28,6 +29,7 @@ class Machine(NamedTuple):
     program: Program
     stream: Stream
     mentor: Mentor
+    usual: Usual | None = None  # tokens of the store; None: nobody compares
 
 
 class InFlight(NamedTuple):
@@ -56,6 +58,13 @@ class Learned(NamedTuple):
     decision: Decision | None  # None: nobody decides, or only in shadow
 
 
+def opening(machine: Machine, host: HostState) -> list[dict]:
+    """The first lines of the journal: what is to be learned, and from which mixture."""
+    start = {"kind": "start", "name": machine.config.name, "domains": machine.mentor.languages}
+    start |= {"sizes": machine.stream.sizes}
+    return [start, *phases.opening(machine.config, host)]
+
+
 def shape(machine: Machine, host: HostState) -> tuple[int, int]:
     """Micro-batches and their sequences in the next step; a larger batch has more of them."""
     train = machine.config.train
@@ -73,13 +82,25 @@ def launch(
 ) -> tuple[TrainState, HostState, InFlight]:
     """Starts the next step on the devices; does not wait for it. `state` is used up."""
     control = jax.device_put(Control(*map(np.float32, host.control)))
-    placed = feed.put(batch, machine.mesh, shape(machine, host)[1])
-    heavy = (host.step + 1) % machine.config.train.heavy_every == 0
+    after, micro = hosts.dispatched(host), shape(machine, host)[1]
+    placed = feed.put(batch, machine.mesh, micro)
     state, signals = train_step(
-        machine.program, state, placed, control, statistics="heavy" if heavy else "light"
+        machine.program, state, placed, control, statistics=statistics(machine, after.step)
     )
-    after = hosts.dispatched(host)
+    if machine.usual is not None:
+        odd = oddity.measure(machine.usual, batch, machine.mesh, micro)
+        signals = signals._replace(token_oddity_MC=odd)
     return state, after, InFlight(after.step, after.sequences, host.batch, host.control, signals)
+
+
+def statistics(machine: Machine, step: int) -> Literal["light", "heavy"]:
+    """Which of the two compiled variants a step runs."""
+    return "light" if step % machine.config.train.heavy_every else "heavy"
+
+
+def variant(machine: Machine, host: HostState) -> tuple[int, int, str]:
+    """What decides which compiled program the next step runs."""
+    return machine.program.domains, host.batch, statistics(machine, host.step + 1)
 
 
 def count(host: HostState, done: InFlight) -> HostState:
@@ -121,9 +142,15 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
 
 def _wide(signals: Signals, domains: int) -> Signals:
     """With room for domains that joined while the step was on its way."""
-    sums = (signals.domain_nats_M, signals.domain_tokens_M)
-    nats_M, tokens_M = (np.pad(one, (0, domains - len(one))) for one in sums)
-    return signals._replace(domain_nats_M=nats_M, domain_tokens_M=tokens_M)
+    names = ("domain_nats_M", "domain_tokens_M", "token_oddity_MC")
+    told = {name: getattr(signals, name) for name in names}
+    more = domains - len(signals.domain_nats_M)
+    wide = {
+        name: np.pad(sums, [(0, more)] + [(0, 0)] * (sums.ndim - 1))
+        for name, sums in told.items()
+        if sums is not None
+    }
+    return signals._replace(**wide)
 
 
 def _supply(machine: Machine, host: HostState, done: InFlight) -> Supply | None:
@@ -132,6 +159,16 @@ def _supply(machine: Machine, host: HostState, done: InFlight) -> Supply | None:
     if not wanted or done.step % machine.mentor.window:
         return None
     return phases.supply(machine.config, host, done.sequences)
+
+
+def judge(
+    machine: Machine, host: HostState, evaluation: list[dict]
+) -> tuple[HostState, list[dict]]:
+    """What follows from an evaluation; nothing where nobody watches."""
+    if machine.config.mentor.mode == "off":
+        return host, []
+    state, lines = mentor.judge(host.mentor, evaluation)
+    return dataclasses.replace(host, mentor=state), lines
 
 
 def settled(machine: Machine, moment: Moment) -> HostState:

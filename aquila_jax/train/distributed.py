@@ -1,15 +1,21 @@
 """Several processes as one program."""
 
 import os
+import socket
 
 import jax
+
+from aquila_jax.train import rollcall
+
+JOIN_SECONDS = 300.0
 
 
 def start() -> None:
     """Joins the other processes, where the environment says that there are any.
 
     AQUILA_COORDINATOR=HOST:8476 with AQUILA_PROCESSES and AQUILA_PROCESS names them; on a TPU
-    pod the coordinator's address is enough. The port is named because JAX's own default,
+    pod the number of this one is known to JAX. Absent if not all come within
+    AQUILA_JOIN_SECONDS. The port is named because JAX's own default,
     8482 since 0.8.1, is closed in the firewall rule of multislice (jax issue 35905).
     """
     if "host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
@@ -20,10 +26,14 @@ def start() -> None:
     if coordinator is None:
         return
     count, index = os.environ.get("AQUILA_PROCESSES"), os.environ.get("AQUILA_PROCESS")
+    if count:
+        seconds = float(os.environ.get("AQUILA_JOIN_SECONDS", JOIN_SECONDS))
+        name = f"process {index}" if index else socket.gethostname()
+        rollcall.call(coordinator, count=int(count), name=name, seconds=seconds)
     if jax.config.jax_platforms == "cpu":
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(
         coordinator_address=coordinator,
-        num_processes=int(count) if count else None,
+        num_processes=int(count) if count and index else None,
         process_id=int(index) if index else None,
     )

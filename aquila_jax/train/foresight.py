@@ -9,14 +9,14 @@ from aquila_jax.ate.schedules import Schedule, learning_rate
 from aquila_jax.ate.situation import Decay
 from aquila_jax.core.signals import Control, Forecast
 from aquila_jax.model.config import ModelConfig, parameters
+from aquila_jax.tsm import band, law, points
 from aquila_jax.tsm import history as histories
-from aquila_jax.tsm import law, points
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.fit import default_prior
-from aquila_jax.tsm.forecast import estimate, forecast
+from aquila_jax.tsm.forecast import Estimate, estimate, forecast
 from aquila_jax.tsm.history import History
-from aquila_jax.tsm.whatif import compare, cooldowns
+from aquila_jax.tsm.whatif import chance, compare, cooldowns, reach, saturation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,36 @@ class Foresight:
             for name in plans
         )
 
+    def outlook(self, history: History, target: float) -> dict:
+        """For the journal, beside a forecast: the plan it is of, and what else follows from the fit.
+
+        `target` nats, 0 for none. Steps are those of the plan; tokens are of whole sequences.
+        """
+        now = plan(self.schedule, self.control, self.batches)
+        told = {"plan": _described(self, now)}
+        found = estimate(_whole(history), now, default_prior(parameters(self.model)))
+        if found is None:
+            return told
+        outcomes = compare(found, cooldowns(found))
+        told["schedules"] = {name: one.final_loss for name, one in outcomes.items()}
+        told["saturation"] = saturation(found)._asdict()
+        if target > 0:
+            told["target"] = self._target(found, target)
+        return told
+
+    def _target(self, found: Estimate, target: float) -> dict:
+        """When it is reached; its odds and the edges only where there is a calibrated band."""
+        calibration, wide = self.calibrations.get("default"), None
+        if calibration is not None:
+            wide = band.factor(calibration, progress=found.step / found.plan.steps, coverage=0.9)
+        reached = reach(found, target, wide[0] if wide else 0.0)._asdict()
+        odds = chance(found, target, wide[0]) if wide else None
+        if wide is None:
+            reached |= {"earliest": None, "latest": None}
+        step, read = reached["step"], np.cumsum(found.plan.batch)
+        sequences = None if step is None else int(read[step - 1])
+        return {"loss": target, "chance": odds, "sequences": sequences} | reached
+
 
 def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], ...]) -> law.Plan:
     """Learning rate and batch of every step under `control` as it stands.
@@ -73,6 +103,19 @@ def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], .
         batch=sizes,
         warmup=schedule.warmup // batches[0][1],
     )
+
+
+def _described(foresight: Foresight, now: law.Plan) -> dict:
+    read, control = np.cumsum(now.batch), foresight.control
+    return {
+        "total_steps": now.steps,
+        "total_sequences": int(read[-1]),
+        "schedule": foresight.schedule.kind,
+        "peak": foresight.schedule.peak * control.lr_scale,
+        "decay_start": int(np.searchsorted(read, control.decay_start)) + 1,
+        "decay_end": int(np.searchsorted(read, control.decay_end)) + 1,
+        "batch": int(now.batch[-1]),
+    }
 
 
 def _sizes(total: int, batches: tuple[tuple[int, int], ...]) -> np.ndarray:

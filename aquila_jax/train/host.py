@@ -118,7 +118,8 @@ def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[d
 def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState, list[dict]]:
     """`now` goes back to `then` in a new timeline; what was decided since stays decided.
 
-    The monitor forgets what it saw since; the policy remembers what it did. The limits of a
+    The monitor forgets what it saw since; the policy remembers what it did, and the models that
+    were evaluated stay known. The limits of a
     step are those of then. Numbers left out once stay left out.
     """
     lost = now.targets - (then.targets - then.wasted)
@@ -139,7 +140,7 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
         joined=now.joined,
         steers=now.steers,
         control=decision.control._replace(**limits),
-        mentor=then.mentor._replace(policy=now.mentor.policy),
+        mentor=then.mentor._replace(policy=now.mentor.policy, successor=now.mentor.successor),
     )
     return remix(host, now.weights)
 

@@ -8,24 +8,25 @@ steer/refused/NAME.json    with the reason beside it
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aquila_jax.core.journal import read_lines
-from aquila_jax.train import agree, orders
+from aquila_jax.dmu import places, staging
+from aquila_jax.train import agree, newcomers, orders
+from aquila_jax.train.cycle import Machine
 from aquila_jax.train.host import HostState
 from aquila_jax.train.workdir import Workdir
 
 EVERY = 5  # steps between two looks
+REST = 10.0  # seconds at least, where a look is a request over the network
 
 
-def hand_in(workdir: Path, order: dict) -> Path:
+def hand_in(workdir: Path, order: dict) -> str:
     """Writes an order for the run in `workdir`, which looks for it every few steps."""
-    if not (workdir / "config.json").exists():
-        raise ValueError(f"{workdir} is not the folder of a run; it has no config.json.")
-    folder = workdir / "steer" / "inbox"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{time.time_ns()}-{os.getpid()}.json"
+    home = staging.home(workdir)
+    if not places.exists(places.join(home, "config.json")):
+        raise ValueError(f"{home} is not the folder of a run; it has no config.json.")
+    file = places.join(home, "steer", "inbox", f"{time.time_ns()}-{os.getpid()}.json")
     _write(file, {"version": orders.VERSION} | order)
     return file
 
@@ -33,8 +34,9 @@ def hand_in(workdir: Path, order: dict) -> Path:
 class Inbox:
     """The orders of one run; every process gets the same at the same step."""
 
-    def __init__(self, folder: Workdir, inspect: Callable[[str], dict]):
-        self.folder, self.path, self.inspect = folder, folder.path / "steer", inspect
+    def __init__(self, folder: Workdir):
+        self.folder, self.home = folder, places.join(folder.home, "steer")
+        self.looked = -REST
         self.accepted: list[dict] = agree.told(self._read_accepted())
 
     def taken(self, host: HostState) -> dict | None:
@@ -45,20 +47,25 @@ class Inbox:
         due = (order["timeline"], order["step"]) <= (host.timeline, host.step)
         return order if due else None
 
-    def orders(self, host: HostState, languages: Mapping[str, str]) -> list[dict]:
+    def again(self, host: HostState) -> HostState:
+        """The host's state under an order that was taken at this step before, if there was one."""
+        order = self.taken(host)
+        return host if order is None else orders.apply(host, order)[0]
+
+    def orders(self, host: HostState, machine: Machine) -> list[dict]:
         """What to do before the next step: an order taken earlier, or one of the inbox."""
         if host.steers < len(self.accepted):
             return [order for order in [self.taken(host)] if order is not None]
         if host.step % EVERY:
             return []
-        found = agree.told(self._look())
+        found = agree.told(self._look(machine))
         if found is None:
             return []
         name, text, source, reason = found
         try:
             if reason:
                 raise ValueError(reason)
-            order = orders.parse(text, host, languages, source)
+            order = orders.parse(text, host, machine.mentor.languages, source)
         except ValueError as error:
             self._refuse(name, str(error), host.step)
             return []
@@ -68,38 +75,42 @@ class Inbox:
         return [order]
 
     def _read_accepted(self) -> list[dict]:
-        if not self.folder.writes:
-            return []
-        files = sorted((self.path / "accepted").glob("*.json"))
-        return [json.loads(file.read_text("utf-8")) for file in files]
+        files = self._files("accepted") if self.folder.writes else []
+        return [json.loads(places.read_bytes(file)) for file in files]
 
-    def _look(self) -> list | None:
+    def _look(self, machine: Machine) -> list | None:
         """Name and text of an order, the source that it adds, and why that cannot be."""
-        files = sorted((self.path / "inbox").glob("*.json")) if self.folder.writes else []
+        resting = staging.is_staged(self.folder.path) and time.monotonic() < self.looked + REST
+        if not self.folder.writes or resting:
+            return None
+        self.looked = time.monotonic()
+        files = self._files("inbox")
         if not files:
             return None
-        text, source, reason = files[0].read_text("utf-8", "replace"), None, ""
+        text, source, reason = places.read_bytes(files[0]).decode("utf-8", "replace"), None, ""
         try:
             if place := orders.read(text).get("add_source"):
-                source = self.inspect(str(place))
+                source = newcomers.inspect(machine.config, machine.stream.store, str(place))
         except (ValueError, OSError) as error:
             reason = str(error)
-        return [files[0].name, text, source, reason]
+        return [files[0].rpartition("/")[2], text, source, reason]
+
+    def _files(self, part: str) -> list[str]:
+        folder = places.join(self.home, part)
+        return [places.join(folder, n) for n in places.names(folder) if n.endswith(".json")]
 
     def _accept(self, name: str, order: dict) -> None:
         if self.folder.writes:
-            folder = self.path / "accepted"
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / f"{len(self.accepted):04d}.json", order)
-            (self.path / "inbox" / name).unlink(missing_ok=True)
+            _write(places.join(self.home, "accepted", f"{len(self.accepted):04d}.json"), order)
+            places.remove(places.join(self.home, "inbox", name))
 
     def _refuse(self, name: str, reason: str, step: int) -> None:
         self.folder.event("refused", step, order=name, why=reason)
         if self.folder.writes:
-            folder = self.path / "refused"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).with_suffix(".reason").write_text(reason + "\n", "utf-8")
-            os.replace(self.path / "inbox" / name, folder / name)
+            handed, refused = (places.join(self.home, part, name) for part in ("inbox", "refused"))
+            places.write_bytes(f"{refused.removesuffix('.json')}.reason", f"{reason}\n".encode())
+            places.write_bytes(refused, places.read_bytes(handed))
+            places.remove(handed)
 
 
 def in_words(workdir: Path) -> list[str]:
@@ -123,10 +134,5 @@ def _words(entry: dict) -> str:
     )
 
 
-def _write(file: Path, value: dict) -> None:
-    temporary = file.with_suffix(".partial")
-    with temporary.open("w", encoding="utf-8") as out:
-        json.dump(value, out, ensure_ascii=False, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, file)
+def _write(file: str, value: dict) -> None:
+    places.write_bytes(file, json.dumps(value, ensure_ascii=False, indent=1).encode())

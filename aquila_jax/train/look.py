@@ -11,7 +11,7 @@ from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.core import sharding
 from aquila_jax.core.journal import read_lines
-from aquila_jax.dmu import account, prior, recipe, trace
+from aquila_jax.dmu import account, places, prior, recipe, staging, trace
 from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
@@ -35,7 +35,9 @@ def restore(
 ) -> tuple[TrainState, HostState]:
     """The newest whole checkpoint, or that of `step`, on the mesh in force."""
     program = machine(config, open_store(config.data.store)).program
-    checkpoints = checkpoint.Checkpoints(str((workdir / "checkpoints").absolute()), keep=10**9)
+    checkpoints = checkpoint.Checkpoints(
+        places.for_orbax(places.join(staging.home(workdir), "checkpoints")), keep=None
+    )
     if step is not None and step not in checkpoints.steps():
         raise ValueError(
             f"{workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}."

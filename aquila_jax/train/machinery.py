@@ -1,13 +1,16 @@
 """From a configuration to the machine that its steps run on."""
 
 import json
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 import jax
 
 from aquila_jax.config import Config
 from aquila_jax.dmu.store import TokenStore
 from aquila_jax.dmu.stream import Stream
+from aquila_jax.train import newcomers, oddity
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.state import Program
@@ -34,6 +37,18 @@ def machine(config: Config, store: TokenStore) -> Machine:
         stream=Stream(store, config.data.length, config.data.packing),
         mentor=Mentor(config, languages, calibrations()),
     )
+
+
+def opened(config: Config, joined: Sequence[Mapping[str, Any]]) -> Machine:
+    """With the store of the configuration and those that joined since, watched."""
+    return watching(machine(config, newcomers.open_all(config, joined)))
+
+
+def watching(machine: Machine) -> Machine:
+    """With what the store's tokens usually look like, unless nobody watches."""
+    if machine.config.mentor.mode == "off":
+        return machine
+    return machine._replace(usual=oddity.usual(machine.stream, machine.config.model.vocab))
 
 
 def calibrations() -> dict[str, band.Calibration]:

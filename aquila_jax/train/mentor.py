@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aquila_jax.ate import memory, policy
@@ -10,16 +10,17 @@ from aquila_jax.ate.memory import PolicyState
 from aquila_jax.ate.optimizer import neutral_control
 from aquila_jax.ate.situation import Decay, Situation, Upcoming
 from aquila_jax.config import Config
-from aquila_jax.core.signals import Assessment, Control, Decision, Signals
+from aquila_jax.core.signals import Alarm, Assessment, Control, Decision, Signals
 from aquila_jax.train.foresight import Foresight
 from aquila_jax.train.mixing import MixState, Supply, propose
-from aquila_jax.tsm import early_warning, monitor, peers, snapshot
+from aquila_jax.tsm import early_warning, monitor, peers, snapshot, successor
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.detect import Reading
 from aquila_jax.tsm.early_warning import WarningSettings
 from aquila_jax.tsm.monitor import MonitorSettings, MonitorState
 from aquila_jax.tsm.peers import PeerSettings, PeerState
+from aquila_jax.tsm.successor import SuccessorState
 from aquila_jax.tsm.survey import SurveySettings
 
 LEAST_WINDOW = 10  # steps
@@ -27,11 +28,12 @@ RATIO_MEMORY = 10  # steps after which a tenth is left of a ratio smoothed by 0.
 
 
 class MentorState(NamedTuple):
-    """What monitor and policy remember, and what the peers' rule would."""
+    """What all that watch and decide remember, and the last better model."""
 
     monitor: MonitorState
     policy: PolicyState
     peers: PeerState
+    successor: SuccessorState
     mixing: MixState
 
 
@@ -73,7 +75,9 @@ class Mentor(NamedTuple):
 def start(mentor: Mentor, control: Control) -> MentorState:
     """Before the first step."""
     settings = mentor.settings(mentor.foresight(control, ((1, mentor.config.train.batch),)))
-    return MentorState(monitor.start(settings), policy.start(), peers.start(), MixState())
+    return MentorState(
+        monitor.start(settings), policy.start(), peers.start(), successor.start(), MixState()
+    )
 
 
 def consider(
@@ -106,25 +110,36 @@ def consider(
             languages=mentor.languages,
         )
     situation = _situation(mentor, state.policy, assessment, control=control, context=context)
+    outlook = {}
+    if assessment.forecast is not None:
+        outlook = foresight.outlook(watching.history, mentor.config.mentor.target_loss)
     situation = dataclasses.replace(
         situation,
+        odds=outlook.get("target", {}).get("chance"),
         reference=_reference(mentor, settings.warning, context),
         decays=_decays(mentor, foresight, watching, assessment),
         upcoming=upcoming,
         mix=mix,
     )
     deciding, decision, notes = policy.decide(situation)
-    lines = [*_told(assessment), *notes]
-    lines += _decided(mentor.config.mentor.mode, decision, control)
-    return MentorState(watching, deciding, skipping, mixing), lines, decision
+    lines = [*_told(assessment, outlook), *notes]
+    lines += decided(mentor.config.mentor.mode, decision, control)
+    return MentorState(watching, deciding, skipping, state.successor, mixing), lines, decision
+
+
+def judge(state: MentorState, evaluation: Sequence[Mapping]) -> tuple[MentorState, list[dict]]:
+    """One evaluation against that of the model before: the next state, lines for the journal."""
+    after, raised = successor.observe(state.successor, evaluation)
+    return state._replace(successor=after), _raised(raised)
 
 
 def to_json(state: MentorState) -> dict:
     """Strict JSON with exact floats."""
     return {
-        "monitor": monitor.to_json(state.monitor),
+        "monitor": snapshot.to_json(state.monitor),
         "policy": memory.to_json(state.policy),
         "peers": snapshot.to_json(state.peers),
+        "successor": snapshot.to_json(state.successor),
         "mixing": snapshot.to_json(state.mixing),
     }
 
@@ -132,9 +147,10 @@ def to_json(state: MentorState) -> dict:
 def from_json(value: Mapping[str, Any]) -> MentorState:
     """What `to_json` was given."""
     return MentorState(
-        monitor.from_json(value["monitor"]),
+        snapshot.from_json(MonitorState, value["monitor"]),
         memory.from_json(value["policy"]),
         snapshot.from_json(PeerState, value["peers"]),
+        snapshot.from_json(SuccessorState, value["successor"]),
         snapshot.from_json(MixState, value["mixing"]),
     )
 
@@ -191,10 +207,11 @@ def _decays(mentor, foresight, watching, assessment) -> tuple[Decay, ...]:
     return foresight.decays(watching.history)
 
 
-def _told(assessment: Assessment) -> list[dict]:
-    lines = [{"kind": "alarm", "alarm": dataclasses.asdict(alarm)} for alarm in assessment.alarms]
+def _told(assessment: Assessment, outlook: dict) -> list[dict]:
+    lines = _raised(assessment.alarms)
     if assessment.forecast is not None:
-        lines.append({"kind": "forecast", "forecast": dataclasses.asdict(assessment.forecast)})
+        forecast = dataclasses.asdict(assessment.forecast)
+        lines.append({"kind": "forecast", "forecast": forecast} | outlook)
     if assessment.trajectory is not None:
         lines.append(
             {
@@ -206,7 +223,11 @@ def _told(assessment: Assessment) -> list[dict]:
     return lines
 
 
-def _decided(mode: str, decision: Decision, control: Control) -> list[dict]:
+def _raised(alarms: tuple[Alarm, ...]) -> list[dict]:
+    return [{"kind": "alarm", "alarm": dataclasses.asdict(alarm)} for alarm in alarms]
+
+
+def decided(mode: str, decision: Decision, control: Control) -> list[dict]:
     """A line for a decision with a rule; the limits, which move every step, are in the metrics."""
     if not decision.rule:
         return []

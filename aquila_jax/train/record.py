@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aquila_jax.core.signals import PARAMETER_TYPES, Control, Signals
+from aquila_jax.tsm.tokens import FIELDS
 
 _SCALARS = (
     "loss", "log_z_squared", "learning_rate", "grad_norm", "micro_grad_square", "update_ratio",
@@ -29,6 +30,9 @@ def to_line(signals: Signals, control: Control, languages: Mapping[str, str]) ->
     line["language_loss"] = by_language(nats, tokens, languages)
     line |= {key: getattr(signals, name).tolist() for key, name in _PER_LAYER.items()}
     line |= control._asdict()
+    if signals.token_oddity_MC is not None:
+        rows = zip(languages, signals.token_oddity_MC.astype(int).tolist(), strict=False)
+        line["token_oddity"] = {name: row for name, row in rows if row[0]}
     if signals.weight_std_PN is not None:
         line |= {key: getattr(signals, name).tolist() for key, name in _HEAVY.items()}
         stds = signals.weight_std_PN.tolist()
@@ -61,6 +65,10 @@ def to_signals(line: Mapping, domains: tuple[str, ...]) -> Signals:
     fields |= {name: vector(line[key]) for key, name in _PER_LAYER.items()}
     fields["domain_nats_M"] = per_domain(line["domain_nats"])
     fields["domain_tokens_M"] = per_domain(line["domain_tokens"])
+    if "token_oddity" in line:
+        nothing = [0] * FIELDS
+        odd = [line["token_oddity"].get(name, nothing) for name in domains]
+        fields["token_oddity_MC"] = vector(odd)
     if "weight_std" in line:
         fields |= {name: vector(line[key]) for key, name in _HEAVY.items()}
         fields["weight_std_PN"] = vector([line["weight_std"][name] for name in PARAMETER_TYPES])

@@ -9,10 +9,12 @@ from aquila_jax.model.config import flops_per_token
 from aquila_jax.report import writers
 from aquila_jax.train import agree, record, speed
 from aquila_jax.train.attribute import Shown
+from aquila_jax.train.clock import Clock
 from aquila_jax.train.cycle import InFlight
 from aquila_jax.train.host import HostState
 from aquila_jax.train.progress import progress_line
 from aquila_jax.train.workdir import Workdir
+from aquila_jax.tsm import pace
 
 
 class Records:
@@ -25,7 +27,8 @@ class Records:
         config = folder.config
         self.flops_per_token = flops_per_token(config.model, config.data.length)
         self.peak = speed.peak_flops()
-        self.settled_at, self.reported_at = None, 0.0
+        self.clock, self.reported_at = Clock(), 0.0
+        self.pace = pace.start()
         names = config.train.writers if folder.writes else ()
         self.write_scalars = writers.open_writers(names, folder.path)
 
@@ -39,16 +42,21 @@ class Records:
         line, now = self.line(done), time.time()
         targets = sum(line["domain_tokens"].values())
         line |= {"tokens": host.targets, "timeline": host.timeline, "time": now}
-        if self.settled_at is not None:
-            seconds = max(now - self.settled_at, 1e-9)
+        if (seconds := self.clock.ended(done.step, time.monotonic())) is not None:
             line |= {"step_seconds": seconds, "tokens_per_second": targets / seconds}
             line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
-        self.settled_at = now
+            self._pace(done.step, seconds)
         self.folder.metrics.append(line)
         self.write_scalars(done.step, now, writers.flat(line))
         if now - self.reported_at > self.folder.config.train.report_seconds:
             self.reported_at = now
             self.report(progress_line(line, total_sequences=self.folder.config.schedule.total))
+
+    def _pace(self, step: int, seconds: float) -> None:
+        """By the clock of this process, so told as an event and to nobody who decides."""
+        self.pace, alarm = pace.observe(self.pace, step, seconds)
+        if alarm is not None:
+            self.folder.event("slow", step, why=alarm.cause, **alarm.evidence)
 
     def shown(self, step: int) -> Shown | None:
         """What a step showed when it was last run; every process must ask."""
@@ -61,12 +69,14 @@ class Records:
         found = agree.told(found)
         return found and Shown(*found)
 
-    def evaluation(self, where: dict, line: dict) -> None:
-        """One result of an evaluation; `where` has step and tokens."""
-        self.folder.evaluations.append(where | line)
-        self.write_scalars(where["step"], time.time(), writers.flat({"evaluate": line}))
+    def evaluation(self, line: dict) -> None:
+        """One result of an evaluation, with step and tokens."""
+        self.folder.evaluations.append(line)
+        told = {key: value for key, value in line.items() if key not in ("step", "tokens")}
+        self.write_scalars(line["step"], time.time(), writers.flat({"evaluate": told}))
 
     def pause(self, kind: str, step: int, begun: float) -> None:
-        """Notes a pause since `begun`, which is no part of the speed of a step."""
-        self.settled_at = None
-        self.folder.event(kind, step, seconds=time.time() - begun)
+        """Notes a pause after `step` since `begun` (monotonic), when all steps so far were done."""
+        now = time.monotonic()
+        self.clock.paused(step, begun, now)
+        self.folder.event(kind, step, seconds=now - begun)

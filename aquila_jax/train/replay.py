@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aquila_jax.config import Config, build
 from aquila_jax.core.journal import Journal, canonical, first_broken, read_lines
 from aquila_jax.core.signals import Control, Decision
-from aquila_jax.train import cycle, newcomers, orders, phases, record, rewind
+from aquila_jax.train import cycle, newcomers, orders, phases, pilot, record, rewind
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Machine, Moment
 from aquila_jax.train.machinery import calibrations
@@ -35,6 +35,7 @@ def replay(workdir: Path) -> Told:
     """Compares; raises `Differs` at the first line that is not what it should be."""
     file = workdir / "journal.jsonl"
     recorded, metrics = read_lines(file), read_lines(workdir / "metrics.jsonl")
+    evaluations = read_lines(workdir / "evaluations.jsonl")
     if not recorded:
         raise ValueError(f"{file} is missing or empty; --workdir must name the folder of a run.")
     if (broken := first_broken(recorded)) is not None:
@@ -43,9 +44,10 @@ def replay(workdir: Path) -> Told:
             "before it: it was edited, or one before it was removed."
         )
     config = build(Config, json.loads((workdir / "config.json").read_text("utf-8")), "config")
-    again = Again(config, recorded, metrics)
+    again = Again(config, recorded, metrics, evaluations=evaluations)
     for number, line in enumerate(metrics, 1):
         again.step(line, f"line {number} of {workdir / 'metrics.jsonl'}")
+    again.evaluation()
     again.person()
     if again.journal.count < len(recorded):
         raise Differs(
@@ -59,18 +61,28 @@ def replay(workdir: Path) -> Told:
 class Again:
     """A run without devices: where it stands, and the journal as it should be."""
 
-    def __init__(self, config: Config, recorded: list[dict], metrics: list[dict]):
+    def __init__(
+        self,
+        config: Config,
+        recorded: list[dict],
+        metrics: list[dict],
+        *,
+        evaluations: list[dict],
+    ):
         self.config, self.recorded = config, recorded
         self.shown = {(line["timeline"], line["step"]): line for line in metrics}
         start = recorded[0]
         mentor = Mentor(config, start["domains"], calibrations())
         self.machine = Machine(config=config, mesh=None, program=None, stream=None, mentor=mentor)
         self.host = hosts.start(config, mentor, start["sizes"])
-        self.inflight = collections.deque()
+        self.inflight, self.evaluations = collections.deque(), collections.deque(evaluations)
         self.moments: dict[tuple[int, int], Moment] = {}
         self.wanted = {line["to_step"] for line in recorded if line["kind"] == "rewind"}
         self.journal = Journal(None)
         self._compare(0, [_content(start), *phases.opening(config, self.host)])
+        if pilot.asked(config.mentor):
+            self.host, lines = pilot.begun(config, self.host, self._shown("probe"))
+            self._compare(0, lines)
         self._remember()
 
     def step(self, line: dict, where: str) -> None:
@@ -110,10 +122,24 @@ class Again:
         mentor = mentor._replace(languages=mentor.languages | new)
         self.machine = self.machine._replace(mentor=mentor)
 
+    def evaluation(self) -> None:
+        """The evaluation that was made where the run stands, if there was one."""
+        told, kinds = [], set()
+        while self.evaluations and self.evaluations[0]["step"] == self.host.step:
+            kind = self.evaluations[0]["kind"], self.evaluations[0].get("file")
+            if kind in kinds:  # that of the same step after a rewind
+                break
+            kinds.add(kind)
+            told.append(self.evaluations.popleft())
+        if told:
+            self.host, lines = cycle.judge(self.machine, self.host, told)
+            self._compare(self.host.step, lines)
+
     def _dispatch_for(self, line: dict) -> None:
         """Goes on until the run read these signals: `lag` steps later, at the end, or never."""
         until = line["step"] + self.config.train.lag
         while line["timeline"] == self.host.timeline and self.host.step < until:
+            self.evaluation()
             self.person()
             all_read = self.host.sequences >= self.config.schedule.total
             if all_read or line["timeline"] != self.host.timeline:
@@ -132,6 +158,9 @@ class Again:
             self.moments[self.host.step] = Moment(None, self.host, tuple(self.inflight))
 
     def _follow(self, decision: Decision) -> None:
+        if pilot.wanted(decision):
+            self.host, lines = pilot.branched(self.host, decision, self._shown("grow_batch"))
+            self._compare(self.host.step, lines)
         if decision.request is None or decision.request.kind != "rewind":
             return
         while self.inflight:
@@ -145,6 +174,17 @@ class Again:
         self.host, more = hosts.back(self.host, then, decision)
         line = rewind.told(self.host, decision, left=left, evidence=entry.get("evidence"))
         self._compare(decision.step, [line, *more])
+
+    def _shown(self, rule: str) -> dict:
+        """What trials for a rule showed, by the next line of the journal."""
+        number = self.journal.count
+        entry = self.recorded[number] if number < len(self.recorded) else {}
+        if entry.get("rule") != rule:
+            raise Differs(
+                f"line {number + 1} of journal.jsonl is {_short(entry or None)}, but what follows "
+                f"from the steps is what the trials of {rule} showed."
+            )
+        return entry["evidence"]
 
     def _read(self, done: InFlight, timeline: int) -> InFlight:
         line = self.shown[timeline, done.step]

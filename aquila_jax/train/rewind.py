@@ -6,7 +6,7 @@ import jax
 
 from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.core.signals import Control, Decision
-from aquila_jax.train import cycle, phases, record
+from aquila_jax.train import cycle, phases, pilot, record
 from aquila_jax.train import host as hosts
 from aquila_jax.train.attribute import Shown, attribute
 from aquila_jax.train.cycle import InFlight, Machine, Moment
@@ -85,7 +85,13 @@ def advance(machine: Machine, moment: Moment, step: int, *, steer: Steer) -> Mom
         inflight.append(done)
         while len(inflight) > machine.config.train.lag:
             done = cycle.read(inflight.pop(0))
-            host = cycle.learn(machine, cycle.count(host, done), done).host
+            host, _, decision = cycle.learn(machine, cycle.count(host, done), done)
+            if pilot.wanted(decision):
+                kept = Ring(1)
+                kept.keep(Moment(state, host, ()))
+                state = None
+                host, _ = pilot.branch(machine, kept, host, decision)
+                state = kept.find(host.step).state
     return Moment(state, host, tuple(inflight))
 
 

@@ -1,6 +1,7 @@
 """One run at work: the devices' state, the host's state, and the files, kept in step."""
 
 import collections
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,17 +9,16 @@ from typing import Literal
 
 import jax
 
-from aquila_jax import checkpoint
+from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
-from aquila_jax.evaluate import suite
-from aquila_jax.train import cycle, newcomers, orders, phases, rewind, speed
+from aquila_jax.train import cycle, exam, orders, phases, pilot, rewind, speed
 from aquila_jax.train import host as hosts
-from aquila_jax.train.cycle import Moment
-from aquila_jax.train.host import HostState
+from aquila_jax.train.cycle import InFlight, Moment
+from aquila_jax.train.fleet import Fleet
 from aquila_jax.train.inbox import Inbox
-from aquila_jax.train.machinery import machine
-from aquila_jax.train.reading import Reader
+from aquila_jax.train.machinery import opened
+from aquila_jax.train.reader import Reader
 from aquila_jax.train.records import Records
 from aquila_jax.train.snapshots import Ring
 from aquila_jax.train.state import abstract_state
@@ -35,28 +35,26 @@ class Run:
         self.report = report
         self.folder = Workdir(workdir, config, writes=jax.process_index() == 0)
         self.config = config = located(config, workdir)
-        self._open(())
-        self.checkpoints = checkpoint.Checkpoints(
-            str(workdir.absolute() / "checkpoints"),
-            keep=config.train.keep,
-            keep_every=config.train.keep_every or None,
-        )
+        self.machine = opened(config, ())
+        keep, every = config.train.keep, config.train.keep_every or None
+        self.checkpoints = Checkpoints(self.folder.checkpoints, keep=keep, keep_every=every)
         self.ring = Ring(config.mentor.snapshots)
-        self.records = Records(self.folder, lambda: self.languages, report=report)
-        self.inbox = Inbox(self.folder, lambda place: newcomers.inspect(config, self.store, place))
+        self.records = Records(self.folder, lambda: self.machine.mentor.languages, report=report)
+        self.inbox = Inbox(self.folder)
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
         self.inflight, self.reader = collections.deque(), Reader()
+        self.compiled: set[tuple[int, int, str]] = set()
+        self.fleet = Fleet()
 
     def __enter__(self) -> "Run":
-        begun = time.time()
+        begun = time.monotonic()
         like = abstract_state(self.machine.program, self.machine.mesh)
         restored = self.checkpoints.restore(like, report=self.report)
         kind = "start" if restored is None else "resume"
-        if restored is None:
-            self._start()
-        else:
-            self._resume(*restored)
-        self.folder.event(kind, self.host.step, seconds=time.time() - begun, **speed.machine())
+        self._start() if restored is None else self._resume(*restored)
+        told = speed.machine(self.config.model) | {"seconds": time.monotonic() - begun}
+        self.folder.event(kind, self.host.step, **told)
+        self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
         if restored is None:
             self.evaluate()
         return self
@@ -83,11 +81,11 @@ class Run:
     def listen(self) -> Turn:
         """Does what a person asked for since the last step."""
         turn: Turn = "on"
-        for order in self.inbox.orders(self.host, self.languages):
+        for order in self.inbox.orders(self.host, self.machine):
             self.host, lines = orders.apply(self.host, order)
-            self._tell(self.host.step, lines)
-            if order.get("add_source"):
-                self._open(self.host.joined)
+            self.tell(self.host.step, lines)
+            if order.get("add_source"):  # more domains compile the step anew
+                self.machine = opened(self.config, self.host.joined)
             turn = self._follow(orders.decision(self.host, order))
         return turn
 
@@ -96,22 +94,25 @@ class Run:
         if self._all_read:
             return
         self.host, lines = phases.advance(self.config, self.host)
-        self._tell(self.host.step, lines)
+        self.tell(self.host.step, lines)
         self.watchdog.arm()
-        batch = self.reader.next(self.machine, self.host)
+        with self.fleet.timed("data"):
+            batch, before = self.reader.next(self.machine, self.host), self.host.step
+        variant = cycle.variant(self.machine, self.host)
+        begun = self._waited() if variant not in self.compiled else None
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
+        if begun is not None:
+            self.compiled.add(variant)
+            self.records.pause("compile", before, begun)
 
     def settle(self) -> Turn:
         """Reads the signals of all but the last few steps, and does what follows from them."""
         lag = 0 if self._all_read else self.config.train.lag
         while len(self.inflight) > lag:
-            done = cycle.read(self.inflight.popleft())
-            self.watchdog.done()
-            self.host = cycle.count(self.host, done)
-            self.records.add(done, self.host)
+            done = self._read()
             self.host, lines, decision = cycle.learn(self.machine, self.host, done)
-            self._tell(done.step, lines)
+            self.tell(done.step, lines)
             turn = "on" if decision is None else self._follow(decision)
             if turn != "on":
                 return turn
@@ -120,28 +121,26 @@ class Run:
 
     def remember(self) -> None:
         """Keeps this moment in host memory, for a rewind."""
+        begun = self._waited()
         self.ring.keep(self._moment())
+        self.records.pause("snapshot", self.host.step, begun)
 
     def save(self) -> None:
         """Starts writing a checkpoint of this step; what fails is told, and tried at the next."""
-        begun = time.time()
-        unread = rewind.to_json(self.inflight, self.records.line)
-        where = hosts.to_json(self.host) | self.folder.counts() | {"inflight": unread}
+        begun = self._waited()
+        self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
+        unread = {"inflight": rewind.to_json(self.inflight, self.records.line)}
         try:
+            where = hosts.to_json(self.host) | self.folder.counts() | unread
             self.checkpoints.save(self.host.step, self.state, where)
-        except checkpoint.CheckpointError as error:
+        except (CheckpointError, OSError) as error:
             self.report(str(error))
         self.records.pause("save", self.host.step, begun)
 
     def evaluate(self) -> None:
-        """Measures held-out text and questions; changes nothing."""
-        begun = time.time()
-        config, where = self.config, {"step": self.host.step, "tokens": self.host.targets}
-        for line in suite.evaluate(
-            config.evaluate, self.state.model, self.store, length=config.data.length
-        ):
-            self.records.evaluation(where, line)
-            self.report(suite.in_words(line))
+        """Measures held-out text and questions."""
+        begun = self._waited()
+        self.host = exam.examine(self)
         self.records.pause("evaluate", self.host.step, begun)
 
     def finish(self) -> None:
@@ -155,18 +154,13 @@ class Run:
     def _start(self) -> None:
         self.state, self.host, _ = rewind.beginning(self.machine)
         self.folder.open_lines({})
-        names, sizes = self.languages, self.machine.stream.sizes
-        start = {"kind": "start", "name": self.config.name, "domains": names, "sizes": sizes}
-        self._tell(0, [start, *phases.opening(self.config, self.host)])
-
-    def _open(self, joined) -> None:
-        """The store, and what is built for its domains; more of them compile the step anew."""
-        self.store = newcomers.open_all(self.config, joined)
-        self.machine = machine(self.config, self.store)
-        self.languages = self.machine.mentor.languages
+        self.tell(0, cycle.opening(self.machine, self.host))
+        if pilot.asked(self.config.mentor):
+            self._try("probe", pilot.begin)
 
     def _resume(self, state, saved: dict) -> None:
-        self._open(saved["joined"])
+        if saved["joined"]:
+            self.machine = opened(self.config, saved["joined"])
         self.state, self.host, inflight = rewind.from_json(self.machine, saved, state)
         self.inflight.extend(inflight)
         self.checkpoints.discard_after(self.host.step)
@@ -176,10 +170,13 @@ class Run:
     def _follow(self, decision: Decision) -> Turn:
         """Does what a decision requests of the loop."""
         request = decision.request
-        if request is None or request.kind in ("batch", "phase"):
+        if request is None:
             return "on"
+        if request.kind == "branch":
+            self._try("branch", functools.partial(pilot.branch, decision=decision))
         if request.kind == "checkpoint":
             self.save_over()
+        if request.kind in ("batch", "branch", "checkpoint", "phase"):
             return "on"
         if request.kind == "rewind":
             self._go_back(decision)
@@ -187,34 +184,50 @@ class Run:
         self.report(f"stopping: {request.arguments.get('why', 'a person asked for it')}")
         return "stop"
 
+    def _try(self, kind: str, trial: Callable) -> None:
+        """Trials on copies of this moment, which waits in host memory, and what follows from them."""
+        begun, kept = self._waited(), Ring(1)
+        kept.keep(self._moment())
+        self.state = None
+        self.host, lines = trial(self.machine, kept, self.host)
+        self.state = kept.find(self.host.step).state
+        self.tell(self.host.step, lines)
+        self.records.pause(kind, self.host.step, begun)
+
     def _go_back(self, decision: Decision) -> None:
         """A new timeline from an earlier step on; from now on the disk knows of no other."""
-        begun, left = time.time(), self.host.step
+        begun, left = time.monotonic(), self.host.step
         while self.inflight:  # they were run, so they are counted, but nobody decides on them
-            done = cycle.read(self.inflight.popleft())
-            self.host = cycle.count(self.host, done)
-            self.records.add(done, self.host)
+            self._read()
         self.state = None
         moment, evidence = rewind.go_back(
             self.machine,
             decision,
             ring=self.ring,
             checkpoints=self.checkpoints,
-            steer=self._steered_before,
+            steer=self.inbox.again,
             shown=self.records.shown,
         )
-        then = cycle.settled(self.machine, moment)
-        self.state = moment.state
+        self.state, then = moment.state, cycle.settled(self.machine, moment)
         self.host, lines = hosts.back(self.host, then, decision)
         line = rewind.told(self.host, decision, left=left, evidence=evidence)
-        self._tell(decision.step, [line, *lines])
+        self.tell(decision.step, [line, *lines])
         self.ring.forget_after(then.step)
         self.save_over()
         self.report(f"back from step {left:,} to step {then.step:,}")
         self.records.pause("rewind", then.step, begun)
 
-    def _stalled(self, seconds: float) -> None:
-        self.folder.event("stall", self.host.step, seconds=seconds)
+    def _read(self) -> InFlight:
+        """The next step in flight, done, counted and written down."""
+        with self.fleet.timed("device"):
+            done = cycle.read(self.inflight.popleft())
+        self.watchdog.done()
+        self.host = cycle.count(self.host, done)
+        self.records.add(done, self.host)
+        return done
+
+    def _stalled(self, seconds: float, stacks: str) -> None:
+        self.folder.stalled(self.host.step, seconds, stacks)
 
     def save_over(self) -> None:
         """Saves this step, also where a checkpoint of it or of later steps exists."""
@@ -223,13 +236,15 @@ class Run:
         self.save()
         self.checkpoints.wait()
 
-    def _steered_before(self, host: HostState) -> HostState:
-        order = self.inbox.taken(host)
-        return host if order is None else orders.apply(host, order)[0]
-
-    def _tell(self, step: int, lines: list[dict]) -> None:
+    def tell(self, step: int, lines: list[dict]) -> None:
+        """Lines for the journal."""
         for line in lines:
             self.folder.journal.append(step, **line)
+
+    def _waited(self) -> float:
+        """The time at which all that was started is done: what is a pause begins there."""
+        jax.block_until_ready(self.state.step)
+        return time.monotonic()
 
     def _moment(self) -> Moment:
         return Moment(self.state, self.host, tuple(self.inflight))

@@ -1,9 +1,13 @@
 """How fast a step is against what the hardware can do."""
 
+import pathlib
+import subprocess
 import time
 
 import jax
 import jax.numpy as jnp
+
+from aquila_jax.model.config import ModelConfig, parameters
 
 # Dense bf16 FLOP/s of one device as JAX counts devices, from the makers' data sheets.
 PEAK_FLOPS = {
@@ -25,13 +29,30 @@ def measured_flops(size: int = 1024, seconds: float = 0.3) -> float:
     """FLOP/s of square float32 products on this host, which emulated devices share."""
     with jax.default_device(jax.local_devices()[0]):
         matrix = jnp.ones((size, size), jnp.float32)
-        product = jax.jit(lambda x: x @ x)
-        product(matrix).block_until_ready()
+        _product(matrix).block_until_ready()
         start, count = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
-            product(matrix).block_until_ready()
+            _product(matrix).block_until_ready()
             count += 1
         return 2 * size**3 * count / (time.perf_counter() - start)
+
+
+def probe_seconds(size: int = 512, times: int = 5) -> float:
+    """The median time of one float32 product on this process's first device."""
+    with jax.default_device(jax.local_devices()[0]):
+        matrix = jnp.ones((size, size), jnp.float32)
+        _product(matrix).block_until_ready()
+        taken = []
+        for _ in range(times):
+            start = time.perf_counter()
+            _product(matrix).block_until_ready()
+            taken.append(time.perf_counter() - start)
+        return sorted(taken)[times // 2]
+
+
+@jax.jit
+def _product(matrix: jax.Array) -> jax.Array:
+    return matrix @ matrix
 
 
 def utilisation(tokens_per_second: float, flops_per_token: float, peak: float) -> float:
@@ -39,11 +60,28 @@ def utilisation(tokens_per_second: float, flops_per_token: float, peak: float) -
     return tokens_per_second * flops_per_token / peak
 
 
-def machine() -> dict:
-    """What this runs on, for the events."""
+def machine(model: ModelConfig) -> dict:
+    """What runs, and on what, for the events."""
     return {
+        "parameters": parameters(model),
+        "git": revision(),
         "devices": jax.device_count(),
         "device_kind": jax.devices()[0].device_kind,
         "processes": jax.process_count(),
         "jax": jax.__version__,
     }
+
+
+def revision() -> str | None:
+    """The git revision of this code, marked `+` where files were changed since; None without git."""
+    told = []
+    for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno"]):
+        try:
+            done = subprocess.run(
+                ["git", *command], cwd=pathlib.Path(__file__).parent, capture_output=True, text=True,
+                timeout=10, check=True,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError):
+            return None
+        told.append(done.stdout.strip())
+    return told[0] + ("+" if told[1] else "")

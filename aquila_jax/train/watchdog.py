@@ -3,10 +3,12 @@
 import faulthandler
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 
 EXIT = 75  # EX_TEMPFAIL: run the same command again
+GRACE = 60.0  # seconds to tell somebody, who may hang too
 
 
 class Watchdog:
@@ -16,7 +18,7 @@ class Watchdog:
     goes on from there. Not armed before the first step is done, since that one compiles.
     """
 
-    def __init__(self, seconds: float, told: Callable[[float], None]):
+    def __init__(self, seconds: float, told: Callable[[float, str], None]):
         self.seconds, self.told = seconds, told
         self.changed = threading.Condition()
         self.armed, self.beats, self.first, self.closed = False, 0, True, False
@@ -58,6 +60,12 @@ class Watchdog:
             self._end()
 
     def _end(self) -> None:
-        faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
-        self.told(self.seconds)
+        with tempfile.TemporaryFile("w+") as file:
+            faulthandler.dump_traceback(file=file, all_threads=True)
+            file.seek(0)
+            stacks = file.read()
+        print(stacks, file=sys.__stderr__, flush=True)
+        telling = threading.Thread(target=self.told, args=(self.seconds, stacks), daemon=True)
+        telling.start()
+        telling.join(GRACE)
         os._exit(EXIT)

@@ -6,23 +6,36 @@ import os
 import time
 from pathlib import Path
 
+import jax
+
 from aquila_jax.config import Config, differences, plain
 from aquila_jax.core.journal import Journal, Lines, read_lines
+from aquila_jax.dmu import places, staging
+from aquila_jax.train import agree
+from aquila_jax.train.lease import Lease
 
+PUBLISHED = ("*.json", "*.jsonl", "tensorboard/*")
 # What may differ when a run goes on: where it runs and how often it reports, not what it learns.
 FREE = ("train.mesh", "train.keep", "train.stall_seconds", "data.store", "prepare.processes")
 
 
 class Workdir:
-    """Opens `path` for one run of `config`; only the process with `writes` touches it."""
+    """Opens `path` for one run of `config`; only the process with `writes` touches it.
+
+    A path that stands in for object storage is filled from there first; what it holds is
+    published there before each checkpoint, so that every checkpoint finds its lines.
+    """
 
     def __init__(self, path: Path, config: Config, *, writes: bool):
         self.path, self.config = path, config
+        self.home, self.published = staging.home(path), {}
         self.writes = writes
-        path.mkdir(parents=True, exist_ok=True)
-        if writes:
-            self._lock()
-        self._settle_config()
+        agree.first(self._open)
+
+    @property
+    def checkpoints(self) -> str:
+        """The folder of the checkpoints: not in the stand-in, but at home."""
+        return places.for_orbax(places.join(self.home, "checkpoints"))
 
     def open_lines(self, host: dict) -> None:
         """Cuts the records back to what the checkpoint with `host` had seen."""
@@ -36,10 +49,8 @@ class Workdir:
         self.metrics.sync()
 
     def counts(self) -> dict:
-        """What `open_lines` needs to come back to here; the disk has all of it."""
-        self.journal.lines.sync()
-        self.metrics.sync()
-        self.evaluations.sync()
+        """What `open_lines` needs to come back to here, once disk or storage has all of it."""
+        agree.first(self.publish)
         return {
             "journal_lines": self.journal.count,
             "journal_hash": self.journal.hash,
@@ -47,12 +58,28 @@ class Workdir:
             "evaluation_lines": self.evaluations.count,
         }
 
+    def publish(self) -> None:
+        """Returns when the disk has all lines, and object storage where that is home."""
+        for lines in (self.journal.lines, self.metrics, self.evaluations):
+            lines.sync()
+        if staging.is_staged(self.path):
+            self.owner.require()
+            self.published = staging.publish(self.path, PUBLISHED, self.published)
+
     def event(self, kind: str, step: int, **fields) -> None:
         """Notes what happened when, by the clock; never cut back."""
         if self.writes:
             line = {"time": time.time(), "kind": kind, "step": step, **fields}
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def stalled(self, step: int, seconds: float, stacks: str) -> None:
+        """A step hangs: keeps what each process was doing; each calls this for itself."""
+        self.event("stall", step, seconds=seconds)
+        file = places.join(self.home, "stacks", f"{step}-{jax.process_index()}.txt")
+        places.write_bytes(file, stacks.encode())
+        if self.writes:
+            self.publish()
 
     def write_json(self, name: str, value: dict) -> None:
         """Replaces a small file at once: it is the old one or the new one, never half."""
@@ -64,19 +91,36 @@ class Workdir:
     def close(self) -> None:
         """Lets another run have the folder."""
         if self.writes:
-            self.lock.close()
+            if staging.is_staged(self.path):
+                self.publish()
+            self._release()
+
+    def _open(self) -> None:
+        if staging.is_staged(self.path):
+            self.owner = Lease(self.home)
+            staging.fetch(self.path)
+        else:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock()
+        self._settle_config()
+
+    def _release(self) -> None:
+        if staging.is_staged(self.path):
+            self.owner.release()
+        else:
+            self.owner.close()
 
     def _file(self, name: str) -> Path | None:
         return self.path / name if self.writes else None
 
     def _lock(self) -> None:
-        self.lock = (self.path / ".lock").open("a")
+        self.owner = (self.path / ".lock").open("a")
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self.lock.close()
+            self.owner.close()
             raise ValueError(
-                f"another run is at work in {self.path}; wait for it or take another --workdir."
+                f"another run is at work in {self.home}; wait for it or take another --workdir."
             ) from error
 
     def _settle_config(self) -> None:
@@ -86,8 +130,9 @@ class Workdir:
         lines = differences(json.loads(file.read_text(encoding="utf-8")), here)
         changed = [line for line in lines if not line.startswith(FREE)]
         if changed:
+            self._release()
             raise ValueError(
-                f"{self.path} belongs to another configuration ({'; '.join(changed[:4])}); "
+                f"{self.home} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "take another --workdir, or set these back."
             )
         return self.write_json("config.json", here)

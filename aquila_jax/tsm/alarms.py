@@ -57,8 +57,8 @@ ADVICE = {
         "Look at the documents of this step with `trace`; exclude them if they repeat.",
     ),
     "token_statistics": (
-        "The tokens of domain {domain} do not look like its store: {what} is {observed:.3g}, "
-        "normally {expected:.3g}.",
+        "The latest sequences of domain {domain} do not look like its store: {what} is off by "
+        "{away:+.1f} deviations of a sequence ({deviations:+.1f} of such averages).",
         "Look at the documents of this step with `trace`; exclude the shard if it is bad.",
     ),
     "mixture": (
@@ -113,6 +113,19 @@ ADVICE = {
         "{others:+.1%} for the others.",
         "Give {language} more weight, or check what changed in its data.",
     ),
+    "no_better": (
+        "Of {items} questions ({subject}) the model of step {predecessor} answered {before:.1%}, this "
+        "one {after:.1%} ({gained} gained, {lost} lost): no surer than chance, while the held-out loss "
+        "fell from {bits_before:.3f} to {bits_after:.3f} bits per byte.",
+        "A lower loss is no better model here: look at what changed in the mixture, and keep the "
+        "checkpoint of step {predecessor}.",
+    ),
+    "worse": (
+        "Of {items} questions ({subject}) the model of step {predecessor} answered {before:.1%}, this "
+        "one only {after:.1%} ({gained} gained, {lost} lost).",
+        "Keep the checkpoint of step {predecessor}; look at what changed in the mixture since, and "
+        "rewind to it if the next evaluation says the same.",
+    ),
     "slow_host": (
         "A step took {seconds:.1f} s where {typical:.2f} s are usual: waiting for data, "
         "a slow host, or a stuck collective.",
@@ -130,6 +143,7 @@ QUIET = {
     "slow_divergence": 128,
     "update_jump": 128,
     "update_ratio": 50,
+    "token_statistics": 200,
     "regime_change": 64,
     "unsteady": 256,
     "domain_jump": 256,
@@ -151,7 +165,7 @@ def fresh(raised: dict[str, int], alarms: tuple[Alarm, ...]) -> tuple[dict, tupl
     """Drops alarms told lately; returns when each subject was last told, and what is left."""
     left = []
     for alarm in alarms:
-        subject = ("domain", "layer", "language")
+        subject = ("domain", "layer", "language", "subject")
         key = "/".join(
             [alarm.kind, *(str(alarm.evidence[s]) for s in subject if s in alarm.evidence)]
         )

@@ -109,10 +109,10 @@ def plateau(estimate: Estimate) -> float:
     return NormalDist(-change, spread).cdf(threshold)
 
 
-def convergence(estimate: Estimate, gap: float) -> tuple[float, float, float]:
+def convergence(estimate: Estimate, gap: float | np.ndarray) -> tuple[float, float, float]:
     """Effective kilo-steps X = (A / gap)^(1 / alpha) until a stable run is `gap` nats above its floor.
 
-    Median and 5 to 95 % of the posterior. Not to be trusted beyond three times the X reached.
+    A gap may be given for each exponent [K]. Median and 5 to 95 % of the posterior. Not to be trusted beyond three times the X reached.
     """
     scale = np.maximum(estimate.fit.mean[:, 1], 0)  # below 0 the weight is 0
     reached = (scale / gap) ** (1 / estimate.fit.exponent)

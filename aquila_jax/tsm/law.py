@@ -7,10 +7,10 @@ and the square-root rule leaves the temperature as it was.
 """
 
 import dataclasses
+import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,11 +84,11 @@ def coordinates(plan: Plan, memory_steps: float) -> Coordinates:
     fall = -np.diff(temperature, prepend=temperature[0])
     fall[: plan.warmup + 1] = 0
     decay = 1 - 1 / memory_steps
-    momentum = signal.lfilter([1.0], [1.0, -decay], fall)
+    momentum = list(itertools.accumulate(fall.tolist(), lambda m, drop: decay * m + drop))
     return Coordinates(
         progress=1e-3 * np.cumsum(rate * root),
         temperature=temperature,
-        annealing=np.cumsum(fall) - decay * momentum,
+        annealing=np.cumsum(fall) - decay * np.array(momentum),
     )
 
 

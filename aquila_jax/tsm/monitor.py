@@ -16,8 +16,8 @@ from aquila_jax.tsm import (
     history,
     layers,
     noise,
-    snapshot,
     survey,
+    tokens,
 )
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.noise import NoiseSettings
@@ -60,6 +60,7 @@ class MonitorState(NamedTuple):
     noise: noise.NoiseState
     history: history.History
     survey: survey.SurveyState
+    tokens: tokens.TokenState
     weights_M: np.ndarray  # of the mixture seen last; empty: not told
     raised: dict[str, int]  # alarm -> step at which it was told last
 
@@ -75,19 +76,10 @@ def start(settings: MonitorSettings) -> MonitorState:
         noise.start(),
         history.start(count),
         survey.start(),
+        tokens.start(count),
         np.zeros(0),
         {},
     )
-
-
-def to_json(state: MonitorState) -> dict:
-    """The state as strict JSON values; `from_json` gives it back bit for bit."""
-    return snapshot.to_json(state)
-
-
-def from_json(data: dict) -> MonitorState:
-    """The state that `to_json` wrote."""
-    return snapshot.from_json(MonitorState, data)
 
 
 def observe(
@@ -101,8 +93,10 @@ def observe(
     detector, verdict = detect.observe(settings.detector, state.detector, reading)
     state, raised = _observe_domains(settings, state, signals, context=context, verdict=verdict)
     state, more = _observe_network(settings, state, signals, context=context, usable=verdict.usable)
-    state = state._replace(detector=detector)
-    raised = raised + more
+    odd = signals.token_oddity_MC
+    seen, strange = tokens.observe(state.tokens, odd, step=step, names=settings.domains)
+    state = state._replace(detector=detector, tokens=seen)
+    raised = raised + more + strange
 
     found, forecast, trajectory = (), None, None
     if step % settings.survey.every == 0:
@@ -155,6 +149,7 @@ def _grow(settings, state):
     return state._replace(
         domain=domains.grow(state.domain, count),
         history=history.grow(state.history, count),
+        tokens=tokens.grow(state.tokens, count),
         weights_M=weights_M,
     )
 

@@ -10,6 +10,7 @@ from aquila_jax.tsm import band, fit, forecast, law
 
 COOLDOWN_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)  # of the run
 MARGIN = 0.002  # nats that a change of plan must gain to be worth it
+FAR = 1e12  # steps: as good as never
 SAMPLES = 512  # steps at which a future curve is computed
 
 
@@ -77,6 +78,29 @@ def chance(estimate: forecast.Estimate, target: float, factor: float) -> float:
     mean, deviation = forecast.trajectory(estimate, np.array([estimate.plan.steps]))
     spread = float(deviation[0]) * factor / NormalDist().inv_cdf(0.95)
     return NormalDist(float(mean[0]), spread).cdf(target)
+
+
+class Saturation(NamedTuple):
+    """From when on more tokens bring nothing that matters, at the full rate; in steps of the plan."""
+
+    step: int
+    earliest: int  # 90 % of the posterior lies between these
+    latest: int
+    gain: float  # nats by a tenth more tokens, below which it does not matter
+    trusted: bool  # beyond three times what was seen, a law is only a guess
+
+
+def saturation(estimate: forecast.Estimate) -> Saturation:
+    """Where the next tenth of the tokens gains less than two seeds differ, or 0.1 % of the loss.
+
+    A X^-a (1 - 1.1^-a) = gain, solved for X, the effective kilo-steps, for every exponent a.
+    """
+    now, _ = forecast.trajectory(estimate, np.array([estimate.step]))
+    gain = max(2 * forecast.SEED_NOISE, 1e-3 * float(now[0]))
+    gap_K = gain / (1 - 1.1**-estimate.fit.exponent)
+    middle, low, high = (round(min(1000 * x, FAR)) for x in forecast.convergence(estimate, gap_K))
+    seen = 1000 * float(estimate.coordinates.progress[estimate.step - 1])
+    return Saturation(middle, low, high, gain, middle <= 3 * seen)
 
 
 def _held(estimate: forecast.Estimate) -> law.Plan:

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from aquila_jax.ate import plan_rules
+from aquila_jax.ate import plan_rules, safety_rules
 from aquila_jax.ate.memory import Action, PolicyState
 from aquila_jax.ate.situation import Decay, Upcoming
 from aquila_jax.core.signals import Forecast
@@ -38,22 +38,36 @@ def test_between_forecasts_the_streak_stays():
     assert plan_rules.confirm(situation(memory=memory)) == {"start_decay": 2}
 
 
+def test_two_forecasts_that_give_up_end_a_run_where_that_is_allowed():
+    given = dataclasses.replace(forecast_of(), odds=0.01)
+    streaks = plan_rules.confirm(given)
+    assert streaks["hopeless"] == 1
+    early = dataclasses.replace(given, progress=0.2)
+    assert plan_rules.confirm(early)["hopeless"] == 0
+    memory = PolicyState(clock=299, streaks={"hopeless": 2})
+    stop = situation(config=with_config(may=("stop",), target_loss=2.0), memory=memory)
+    assert "2 is out of reach" in safety_rules.hopeless(stop).request.arguments["why"]
+    assert safety_rules.hopeless(situation(config=MAY, memory=memory)) is None
+
+
 def test_never_into_the_past_nor_without_leave_nor_once_it_falls():
     past = forecast_of(Decay(2000.0, 0.5, 0.99), streak=3)
     assert plan_rules.start_decay(past) is None
     falling = forecast_of(BETTER, streak=3, control=with_control(decay_start=2000.0))
     assert plan_rules.start_decay(falling) is None
+    later = forecast_of(Decay(9000.0, 0.5, 0.99), streak=3)  # the plan's is 8500
+    assert plan_rules.start_decay(later) is None
     flat = alarm("plateau", gain=0.0)
     assert plan_rules.start_decay(situation(flat)) is None
     assert plan_rules.start_decay(situation(flat, config=MAY)).changes == {"decay_start": 3000.0}
 
 
-def test_the_batch_grows_where_the_plan_says_with_the_root_of_two():
+def test_a_larger_batch_is_tried_where_the_plan_says_with_the_root_of_two():
     planned = with_config(grow_batch_at=(0.25, 0.5))
     given = situation(config=planned)
     proposal = plan_rules.grow_batch(given)
-    assert proposal.request.arguments == {"batch": 20}
-    assert math.isclose(proposal.changes["lr_scale"], math.sqrt(2), rel_tol=1e-5)
+    assert proposal.request.kind == "branch" and proposal.request.arguments["batch"] == 20
+    assert math.isclose(proposal.request.arguments["lr_scale"], math.sqrt(2), rel_tol=1e-5)
     once = PolicyState(clock=299, actions=(Action(250, 250, "grow_batch", "batch"),))
     assert plan_rules.grow_batch(situation(config=planned, memory=once)) is None
     assert plan_rules.grow_batch(situation(step=200, config=planned)) is None

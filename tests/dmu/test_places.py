@@ -17,8 +17,9 @@ def test_written_is_read_and_sized(tmp_path):
     assert places.sizes(folder) == {}
 
 
-def test_what_fails_halfway_leaves_the_old_content(tmp_path):
-    target = str(tmp_path / "a")
+@pytest.mark.parametrize("kind", ["file://{}/a", "memory://{}/a"])
+def test_what_fails_halfway_leaves_the_old_content(tmp_path, kind):
+    target = kind.format(tmp_path)
     places.write_bytes(target, b"old")
     with pytest.raises(OSError, match="full"), places.writing(target) as file:
         file.write(b"new")
@@ -42,3 +43,18 @@ def test_arrays_lie_on_disk_or_google_storage_only(tmp_path):
 def test_an_unknown_kind_of_storage_is_one_sentence():
     with pytest.raises(ValueError, match="nowhere://a is of no known kind of storage"):
         places.exists("nowhere://a")
+
+
+def test_of_two_who_create_one_does():
+    place = "memory://places/created"
+    assert places.create_bytes(place, b"1") and not places.create_bytes(place, b"2")
+    assert places.read_bytes(place) == b"1"
+    places.remove(place)
+
+
+def test_names_are_those_directly_in_a_folder(tmp_path):
+    for folder in (str(tmp_path), "memory://places/names"):
+        for name in ("b/c", "a", "b/d/e"):
+            places.write_bytes(places.join(folder, name), b"")
+        assert places.names(folder) == ["a", "b"]
+        assert places.names(folder + "/none") == []

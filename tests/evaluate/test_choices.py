@@ -66,6 +66,9 @@ def test_the_likeliest_choice_wins_as_by_hand(model, tokenizer):
     assert told["accuracy"]["all"] == np.mean(right)
     assert told["accuracy"]["en"] == np.mean([right[0], right[2], right[3]])
     assert told["tasks"]["sums"] == right[2]
+    assert told["right"] == {
+        "en": "".join("01"[hit] for hit in (right[0], right[2], right[3])), "zh": "01"[right[1]],
+    }  # fmt: skip
     assert told["chance"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 2 + 1 / 3) / 4)
 
 

@@ -34,7 +34,8 @@ elif arguments[:3] == ["-m", "aquila_jax", "train"]:
     host = os.environ["SLICE"] + "-" + os.environ["WORKER"]
     with (root / f"starts-{{host}}").open("a") as file:
         address = os.environ["AQUILA_COORDINATOR"]
-        print(json.dumps({{"address": address, "arguments": arguments[3:]}}), file=file)
+        count = os.environ["AQUILA_PROCESSES"]
+        print(json.dumps({{"address": address, "count": count, "arguments": arguments[3:]}}), file=file)
     codes = json.loads((root / "codes").read_text())
     code = codes[len((root / f"starts-{{host}}").read_text().splitlines()) - 1]
     print("step 100 loss 2.5" if code in (0, "forever") else "ValueError: it broke", flush=True)
@@ -177,7 +178,7 @@ def test_run_starts_every_host_with_the_pinned_port(cloud):
     assert "the trainer runs; coordinator 10.0.0.2:8476" in cloud.ok(*job)
     for host in ("0-0", "0-1", "1-0", "1-1"):
         (start,) = cloud.starts(host)
-        assert start["address"] == "10.0.0.2:8476"
+        assert (start["address"], start["count"]) == ("10.0.0.2:8476", "4")
         assert start["arguments"] == [*JOB, "--config.note=two words; $HOME"]
         assert (cloud.root / "hosts" / "pod" / host / "aquila_jax" / "pyproject.toml").exists()
     pips = [json.loads(line) for line in (cloud.root / "pips").read_text().splitlines()]

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from aquila_jax.cli import load_config
+from aquila_jax.config_file import load_config
 from aquila_jax.model.config import parameters
 
 # ml_collections loads a configuration by a method that Python will drop.

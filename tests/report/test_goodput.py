@@ -74,6 +74,14 @@ def test_clock_jumps_are_found_and_cost_nothing():
     assert goodput.elapsed(table, ()) == 40
 
 
+def test_a_clock_that_leaps_ahead_is_found_unless_an_event_explains_it():
+    table = steps([100, 110, 7320, 7330], [10] * 4)
+    assert goodput.clock_leaps(table, ()) == [(3, 7200.0)]
+    assert goodput.elapsed(table, ()) == 40
+    slept = ({"time": 7300, "kind": "resume", "seconds": 5},)
+    assert goodput.clock_leaps(table, slept) == []
+
+
 def test_pace_has_evaluations_but_no_interruptions():
     seconds = np.full(100, 2.0)
     between = seconds.copy()

@@ -7,7 +7,7 @@ import pytest
 
 from aquila_jax.core import journal
 from aquila_jax.core.signals import PARAMETER_TYPES
-from aquila_jax.report import engine_panels, panels, read
+from aquila_jax.report import engine_panels, facts, panels, read
 from tests.report import synthetic
 
 
@@ -111,3 +111,19 @@ def test_two_runs_share_their_panels(folder, tmp_path):
     for name in ("loss", "grad_norm", "heldout-domains-code", "goodput", "trajectory-mlp"):
         assert {series["run"] for series in found[name]["series"]} == {0, 1}
     assert {"mixture-0", "mixture-1"} <= found.keys()
+
+
+def test_the_hosts_stand_side_by_side_with_the_slow_one_marked(tmp_path):
+    rows = [
+        {"host": f"h{i}", "data": 0.0, "device": 0.5, "probe": 0.01, "clock": 1e9} for i in (0, 1)
+    ]
+    rows[1] |= {"probe": 0.05, "clock": 1e9 + 30}
+    event = {"time": 1e9, "kind": "hosts", "step": 8, "hosts": rows, "slow": [1], "clock_off": [1]}
+    (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
+    run = read.read_run(tmp_path, "run")
+    first, second = facts.hosts(run)
+    assert (first["slow"], second["slow"]) == (False, True)
+    assert (
+        second["name"] == "1 · h1" and second["probe"] == "50.0 ms" and second["clock"] == "+30.0 s"
+    )
+    assert any("hosts 1 differ" in note["en"] for note in facts.notes(run))

@@ -29,6 +29,22 @@ def test_control_changes(change):
     assert entry["what"]["zh"].startswith("学习率系数 1 → 0.7，")
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"kind": "verify", "rule": "back_off", "action_step": 90, "verdict": "undone"},
+         "back-off after a slow divergence, step 90: undone"),
+        ({"kind": "branch", "rule": "grow_batch", "batch": [8, 16], "verdict": "small"},
+         "batch 8 → 16: stays as it is"),
+        ({"kind": "disabled", "rule": "guard", "why": "KeyError()"},
+         "the rule update ratio against the reference failed"),
+    ],
+)  # fmt: skip
+def test_what_became_of_a_rule(entry, words):
+    told = only({"step": 150} | entry)["what"]
+    assert told["en"].startswith(words) and told["zh"] != told["en"]
+
+
 def test_mixture_tells_what_moved_most():
     before = {"step": 0, "kind": "mixture", "weights": {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.0}}
     after = DECISION | {"weights": {"a": 0.3, "b": 0.3, "c": 0.3, "d": 0.1}}

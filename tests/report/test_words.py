@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from aquila_jax.ate.rules import RULES
 from aquila_jax.report import words
 from aquila_jax.tsm import alarms
 
@@ -33,6 +34,12 @@ def test_chinese_advice_needs_no_other_evidence_than_the_english(kind):
     assert kind in alarms.ADVICE
     assert places(words.ADVICE[kind]) <= places(alarms.ADVICE[kind])
     assert f"alarm.{kind}" in words.WORDS
+
+
+def test_every_rule_and_every_alarm_has_its_chinese():
+    assert words.ADVICE.keys() == alarms.ADVICE.keys()
+    named = {f"rule.{rule.name}" for rule in RULES} | {"rule.undo", "rule.probe"}
+    assert named <= words.WORDS.keys()
 
 
 def test_advice_falls_back_to_the_journal():

@@ -8,13 +8,13 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-STEPS, BATCH = 160, 8
+STEPS, BATCH = 96, 8
 SETTINGS = {
     "model.layers": 2, "model.embed": 32, "model.ffn": 64, "model.head_dim": 8, "model.vocab": 512,
     "model.loss_chunks": 1, "prepare.vocab_size": 512, "prepare.processes": 1,
-    "data.sample_megabytes": 0.4, "data.length": 32, "schedule.warmup": 4 * BATCH,
+    "data.sample_megabytes": 0.3, "data.length": 32, "schedule.warmup": 4 * BATCH,
     "schedule.total": STEPS * BATCH, "train.batch": BATCH, "train.heavy_every": 10,
-    "train.evaluate_every": 64, "train.checkpoint_every": 16, "train.report_seconds": 0.0,
+    "train.evaluate_every": 48, "train.checkpoint_every": 16, "train.report_seconds": 0.0,
     "evaluate.heldout_tokens": 300, "evaluate.questions": "()", "train.writers": "()",
 }  # fmt: skip
 

@@ -21,12 +21,13 @@ def signals(*, heavy) -> Signals:
             "weight_std_PN": rng.random((9, 4), np.float32),
         }
     scalars = dict(zip("abcdefg", rng.random(7, np.float32), strict=True))
+    odd = np.float32([[2, -140, 3, 0, 499], [0] * 5, [1, 7, -8, 9, 10]])
     return Signals(
         loss=scalars["a"], domain_nats_M=np.float32([10.1, 0, 7.7]),
         domain_tokens_M=np.float32([5, 0, 3]), log_z_squared=scalars["b"],
         learning_rate=scalars["c"], grad_norm=scalars["d"], micro_grad_square=scalars["e"],
         update_ratio=scalars["f"], update_rms_N=layer(), weight_rms_N=layer(), grad_norm_N=layer(),
-        skipped=np.float32(0), **more,
+        skipped=np.float32(0), token_oddity_MC=odd, **more,
     )  # fmt: skip
 
 

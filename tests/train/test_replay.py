@@ -5,16 +5,34 @@ import pytest
 
 from aquila_jax.core.journal import chain
 from aquila_jax.train.replay import Differs, replay
+from aquila_jax.tsm import alarms, successor
 from tests.train import faults, small
+
+ITEM = {"lang": "zh", "task": "sums", "context": "一加一", "choices": ["二", "三"], "answer": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager():
+    """Every evaluation whose answers are no better than those before is told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(successor, "FALL", -1e9)
+        patch.setattr(successor, "FEWEST", 1)
+        patch.setattr(successor, "ABOVE_CHANCE", -1e9)
+        patch.setitem(alarms.QUIET, "no_better", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
-def acted(runs):
+def acted(runs, eager):
     """A run with a rewind, killed once on the way."""
+    questions = runs / "questions.jsonl"
+    questions.write_text(json.dumps(ITEM))
     with pytest.MonkeyPatch.context() as patch:
         faults.mislabel(patch, 37 * small.BATCH, 48 * small.BATCH)
         faults.die(patch, 30 * small.BATCH)
         config = small.config(runs / "store", mode="act")
+        config = small.change(config, "evaluate", questions=(str(questions),))
+        config = small.change(config, "train", evaluate_every=10)
         with pytest.raises(faults.Died):
             small.run(config, runs / "acted")
         small.run(config, runs / "acted")
@@ -23,7 +41,7 @@ def acted(runs):
 
 @pytest.fixture
 def copy(acted, tmp_path):
-    for name in ("config.json", "metrics.jsonl", "journal.jsonl"):
+    for name in ("config.json", "metrics.jsonl", "evaluations.jsonl", "journal.jsonl"):
         shutil.copy(acted / name, tmp_path / name)
     return tmp_path
 
@@ -33,6 +51,9 @@ def test_every_line_follows_from_the_steps(acted):
     journal = small.lines(acted, "journal")
     assert told.lines == len(journal) and told.decisions == 1
     assert told.steps == len(small.lines(acted, "metrics"))
+    raised = [line for line in journal if line["kind"] == "alarm"]
+    compared = [line["step"] for line in raised if line["alarm"]["kind"] == "no_better"]
+    assert compared == [10, 20, 30, 40, 50, 60]  # 40 is told once, before the rewind
 
 
 def rewrite(workdir, name, edit, *, rechain=False):
@@ -70,7 +91,7 @@ def test_an_edit_with_new_hashes_is_found_by_what_follows_from_the_steps(copy, k
 def test_a_removed_line_is_found(copy):
     at = number_of(copy, "verify")
     rewrite(copy, "journal", lambda lines: lines.pop(at), rechain=True)
-    with pytest.raises(Differs, match=f"line {at + 1} of journal.jsonl is missing"):
+    with pytest.raises(Differs, match=f"line {at + 1} of journal.jsonl is "):
         replay(copy)
 
 

@@ -1,7 +1,6 @@
 """Stopping never changes the result, whatever stops the run and wherever it goes on."""
 
 import random
-import shutil
 import signal
 import subprocess
 
@@ -29,60 +28,11 @@ def whole(folder):
     return jobs.learned(folder / "whole")
 
 
-def same(a: dict, b: dict) -> None:
-    for key in a:
-        assert a[key] == b[key], key
-
-
-def wait_for_step(process, step: int) -> str:
+def wait_for_step(process, step: int) -> None:
     """Reads the output until that step was reported."""
-    seen = ""
     for line in process.stdout:
-        seen += line
         if line.startswith("step") and int(line.split()[1].replace(",", "")) >= step:
             break
-    return seen
-
-
-def test_killed_anywhere_it_ends_bit_equal_with_the_same_journal(folder, whole):
-    chance = random.Random(0)
-    for _ in range(3):
-        process = jobs.start("train", folder / "killed")
-        wait_for_step(process, chance.randrange(8, jobs.STEPS))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    code, output = jobs.run("train", folder / "killed")
-    assert code == 0, output
-    same(jobs.learned(folder / "killed"), whole)
-
-
-def test_sigterm_saves_and_says_so_by_its_exit_code(folder, whole):
-    process = jobs.start("train", folder / "stopped")
-    wait_for_step(process, 11)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 75 and "the same command goes on from there" in output
-    stopped_at = jobs.learned(folder / "stopped")["step"]
-    assert 11 <= stopped_at < jobs.STEPS
-    code, output = jobs.run("train", folder / "stopped")
-    assert code == 0 and f"going on after step {stopped_at}" in output
-    same(jobs.learned(folder / "stopped"), whole)
-
-
-def test_a_finished_run_is_left_as_it_is(folder, whole):
-    code, output = jobs.run("train", folder / "whole")
-    assert code == 0, output
-    same(jobs.learned(folder / "whole"), whole)
-
-
-def test_a_damaged_newest_checkpoint_is_left_out_and_the_run_ends_the_same(folder, whole):
-    shutil.copytree(folder / "whole", folder / "damaged")
-    newest = folder / "damaged" / "checkpoints" / str(jobs.STEPS) / "state"
-    biggest = max(newest.rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
-    biggest.write_bytes(biggest.read_bytes()[:50])
-    code, output = jobs.run("train", folder / "damaged")
-    assert code == 0 and f"checkpoint {jobs.STEPS}" in output and "damaged" in output
-    same(jobs.learned(folder / "damaged"), whole)
 
 
 def losses(workdir) -> tuple[list, list]:
@@ -90,14 +40,29 @@ def losses(workdir) -> tuple[list, list]:
     return [r["domain_tokens"] for r in records], [r["loss"] for r in records]
 
 
+def test_killed_anywhere_it_ends_bit_equal_with_the_same_journal(folder, whole):
+    chance = random.Random(0)
+    for _ in range(2):
+        process = jobs.start("train", folder / "killed")
+        wait_for_step(process, chance.randrange(8, jobs.STEPS))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    code, output = jobs.run("train", folder / "killed")
+    assert code == 0, output
+    assert jobs.learned(folder / "killed") == whole
+
+
 def test_it_goes_on_with_other_devices_and_other_processes(folder, whole):
-    """Eight devices, then two processes of two, then one device: the same data and losses."""
+    """Eight devices, then two processes, then one device: the same data and losses.
+
+    SIGTERM saves, and a launcher can tell it from a failure by the exit code.
+    """
     workdir, port = folder / "moved", jobs.free_port()
     process = jobs.start("train", workdir, env=jobs.environment(devices=8))
     wait_for_step(process, 10)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 75, output
+    assert process.returncode == 75 and "the same command goes on from there" in output
 
     pair = [
         jobs.start(
@@ -120,28 +85,6 @@ def test_it_goes_on_with_other_devices_and_other_processes(folder, whole):
     np.testing.assert_allclose(loss, expected_loss, rtol=2e-3)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"model.layers": 3}, "model.layers: 2 -> 3"),
-        ({"train.batch": 12}, "train.batch: 8 -> 12"),
-    ],
-)
-def test_a_workdir_of_another_configuration_is_refused(folder, whole, changes, message):
-    code, output = jobs.run("train", folder / "whole", **changes)
-    assert code == 1 and "belongs to another configuration" in output and message in output
-    same(jobs.learned(folder / "whole"), whole)
-
-
-def test_two_runs_in_one_workdir_the_second_is_refused(folder, whole):
-    first = jobs.start("train", folder / "shared")
-    wait_for_step(first, 1)
-    code, output = jobs.run("train", folder / "shared")
-    first.kill()
-    first.communicate()
-    assert code == 1 and "another run is at work" in output
-
-
 def test_a_full_disk_during_a_save_is_told_and_nothing_is_lost(folder, whole):
     """A limit on file size stands in for the disk: every array is larger than it."""
     limited = ["bash", "-c", 'ulimit -f 40; exec "$@"', "bash"]
@@ -153,4 +96,4 @@ def test_a_full_disk_during_a_save_is_told_and_nothing_is_lost(folder, whole):
     assert "could not save" in done.stdout + done.stderr
     code, output = jobs.run("train", folder / "full")
     assert code == 0, output
-    same(jobs.learned(folder / "full"), whole)
+    assert jobs.learned(folder / "full") == whole

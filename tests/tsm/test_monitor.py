@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aquila_jax.core.signals import Forecast
-from aquila_jax.tsm import monitor
+from aquila_jax.tsm import monitor, snapshot
 from tests.tsm import synthetic
 
 SETTINGS = monitor.MonitorSettings(
@@ -53,10 +53,12 @@ def test_resume_from_json_equals_no_stop(clean, stop):
     steps = list(synthetic.run(0, stop + 120))
     whole, end = watch(steps)
     _, state = watch(steps[:stop])
-    text = json.dumps(monitor.to_json(state), allow_nan=False)
-    rest, again = watch(steps[stop:], state=monitor.from_json(json.loads(text)))
+    text = json.dumps(snapshot.to_json(state), allow_nan=False)
+    rest, again = watch(
+        steps[stop:], state=snapshot.from_json(monitor.MonitorState, json.loads(text))
+    )
     assert repr(rest) == repr(whole[stop:])
-    assert json.dumps(monitor.to_json(again)) == json.dumps(monitor.to_json(end))
+    assert json.dumps(snapshot.to_json(again)) == json.dumps(snapshot.to_json(end))
 
 
 def test_the_last_bits_of_the_signals_raise_no_other_alarm():

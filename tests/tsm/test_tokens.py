@@ -3,40 +3,48 @@ import pytest
 
 from aquila_jax.tsm import tokens
 
-NAMES = ("web", "news")
+NAMES, VOCAB, LENGTH = ("web", "news", "tiny"), 2000, 128
 
 
-def text(rng, count, length=128, vocab=2000):
-    """Zipf-like tokens, which repeat as words do."""
-    return np.minimum(rng.zipf(1.2, (count, length)), vocab)
+def text(rng, count):
+    """Zipf-like tokens, which repeat as words do; each row of a document of its own taste."""
+    taste = rng.uniform(1.15, 1.35, count)
+    return np.stack([np.minimum(rng.zipf(a, LENGTH), VOCAB - 1) for a in taste])
 
 
-@pytest.fixture
-def store():
+@pytest.fixture(scope="module")
+def usual():
     rng = np.random.default_rng(0)
-    return tokens.measure(text(rng, 400), np.arange(400) % 2, 2)
+    return tokens.usual([text(rng, 64), text(rng, 64), text(rng, 6)], VOCAB)
+
+
+def follow(usual, batches):
+    """The first step that raised something, and what; batches are (tokens, domains)."""
+    state = tokens.start(len(NAMES))
+    for step, (rows, domain) in enumerate(batches, 1):
+        odd = tokens.oddity(usual, rows, domain)
+        sums = np.stack([odd[domain == m].sum(0) for m in range(len(NAMES))])
+        state, raised = tokens.observe(state, sums, step=step, names=NAMES)
+        if raised:
+            return step, raised
+    return None, ()
 
 
 def test_statistics_equal_their_definition():
     rng = np.random.default_rng(1)
-    batch, ids = rng.integers(0, 6, (5, 12)), np.array([0, 1, 1, 0, 1])
-    seen = tokens.measure(batch, ids, 3)
+    batch, surprise = rng.integers(0, 6, (5, 12)), rng.random(6)
     rows = [
-        (len(set(row)) / 12, max(row.count(t) for t in row) / 12, np.mean(np.diff(row) == 0))
+        (np.mean([surprise[t] for t in row]), len(set(row)) / 12,
+         max(row.count(t) for t in row) / 12, np.mean(np.diff(row) == 0))
         for row in batch.tolist()
-    ]
-    for domain in (0, 1):
-        expected = np.mean([row for row, i in zip(rows, ids, strict=True) if i == domain], 0)
-        observed = [getattr(seen, f"{name}_M")[domain] for name in tokens.STATISTICS]
-        np.testing.assert_allclose(observed, expected)
-    assert np.isnan(seen.top_M[2])
+    ]  # fmt: skip
+    np.testing.assert_allclose(tokens.statistics(batch, surprise), rows)
 
 
-def test_healthy_batches_are_silent(store):
+def test_healthy_text_is_silent(usual):
     rng = np.random.default_rng(2)
-    for step in range(200):
-        seen = tokens.measure(text(rng, 8), np.arange(8) % 2, 2)
-        assert tokens.compare(store, seen, step=step, names=NAMES) == ()
+    domain = np.arange(6) % 3
+    assert follow(usual, [(text(rng, 6), domain) for _ in range(500)]) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -45,13 +53,20 @@ def test_healthy_batches_are_silent(store):
         lambda rng, rows: np.full_like(rows, 7),
         lambda rng, rows: np.tile(rows[:, :8], 16),
         lambda rng, rows: np.repeat(rows[:, ::4], 4, axis=1),
-        lambda rng, rows: rng.integers(0, 50000, rows.shape),
+        lambda rng, rows: rng.integers(0, VOCAB, rows.shape),
     ],
-    ids=["constant", "period", "stutter", "random"],
+    ids=["constant", "one document", "stutter", "random"],
 )
-def test_spoiled_text_is_told_of_its_domain_only(store, spoil):
+def test_a_bad_shard_is_told_within_a_few_sequences_and_by_its_domain(usual, spoil):
     rng = np.random.default_rng(3)
-    batch, ids = text(rng, 8), np.arange(8) % 2
-    batch[ids == 1] = spoil(rng, batch[ids == 1])
-    raised = tokens.compare(store, tokens.measure(batch, ids, 2), step=5, names=NAMES)
-    assert raised and {alarm.evidence["domain"] for alarm in raised} == {"news"}
+    batches = [(text(rng, 4), np.arange(4) % 2) for _ in range(40)]
+    for rows, domain in batches[30:]:
+        rows[domain == 1] = spoil(rng, rows[domain == 1])
+    step, [alarm] = follow(usual, batches)
+    assert 31 <= step <= 34 and alarm.evidence["domain"] == "news"
+    assert abs(alarm.evidence["deviations"]) > tokens.DEVIATIONS
+
+
+def test_a_domain_with_too_little_text_to_know_is_not_judged(usual):
+    odd = tokens.oddity(usual, np.full((2, LENGTH), 7), np.array([2, 0]))
+    assert (odd[0] == 0).all() and odd[1, 0] == 1 and np.abs(odd[1, 1:]).max() == 500

@@ -69,3 +69,12 @@ def test_chance_falls_with_the_target(halfway):
     chances = [whatif.chance(halfway, end + offset, 1.6) for offset in (-0.2, -0.02, 0, 0.02, 0.2)]
     assert chances == sorted(chances)
     assert chances[0] < 0.01 < 0.2 < chances[2] < 0.8 < 0.99 < chances[-1]
+
+
+def test_more_tokens_hardly_help_from_where_the_law_says(halfway):
+    flat = whatif.saturation(halfway)
+    there = np.array([flat.step / 1000, 1.1 * flat.step / 1000])
+    before, after = law.curve(TRUTH, there, np.zeros(2))
+    assert before - after == pytest.approx(flat.gain, rel=0.15)
+    assert flat.earliest < flat.step < flat.latest
+    assert flat.trusted == (flat.step <= 3 * 4000)

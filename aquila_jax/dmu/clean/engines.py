@@ -8,10 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import loguru
+import multiprocess
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.executor.ray import RayPipelineExecutor
 
 from aquila_jax.dmu.progress import Report, track
+
+# datatrove says several lines a task: not here, nor in the processes forked from its server,
+# which therefore loads this module first.
+loguru.logger.disable("datatrove")
+multiprocess.set_forkserver_preload([__name__])
 
 Engine = Literal["local", "ray"]
 Pipeline = Sequence[Callable]
@@ -22,7 +28,6 @@ def run(
 ) -> None:
     """Runs the tasks of a stage that are not marked as done in `logs`; ValueError if one fails."""
     name = pathlib.Path(logs).name
-    loguru.logger.disable("datatrove")  # it says several lines a task
     if engine == "local" and workers == 1:
         _run_here(pipeline, tasks, logs, report)
     elif engine in EXECUTORS:

@@ -119,7 +119,7 @@ function spans(panel, scale) {
 function bars(panel) {
   const list = palette();
   const names = report.value.runs.map((run) => run.name);
-  const causes = ["productive", "other", "repeated", "startup", "compile", "save", "restore", "evaluate", "stall", "down"];
+  const causes = ["productive", "other", "repeated", "startup", "trial", "compile", "save", "restore", "evaluate", "stall", "down"];
   const seen = new Set();
   return panel.series.map((part) => {
     const fresh = !seen.has(part.cause) && seen.add(part.cause);

@@ -87,7 +87,8 @@ const FILL = {
   timeline: () => [timelineList()],
   trajectory: () => [cards("three", section("trajectory"))],
   optimiser: () => [cards("pair", section("optimiser"))],
-  speed: () => [cards("three", section("speed").filter((panel) => panel.id !== "goodput")), cards("", section("speed").filter((panel) => panel.id === "goodput"))],
+  speed: () => [cards("three", section("speed").filter((panel) => panel.id !== "goodput")), cards("", section("speed").filter((panel) => panel.id === "goodput")),
+    ...report.value.runs.map(hostTable)],
   facts: () => [el("div", { class: report.value.runs.length > 1 ? "grid pair" : "grid" }, ...report.value.runs.map(factCard))],
 };
 

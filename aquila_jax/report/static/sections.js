@@ -32,6 +32,16 @@ function domainTable(run, i) {
   return el("div", { class: "card table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
+function hostTable(run, i) {
+  if (!run.hosts.length) return null;
+  const columns = ["name", "data", "device", "probe", "clock"];
+  const head = el("tr", {}, ...columns.map((column) => el("th", { class: `column-${column}` }, say(`hosts.${column}`))));
+  if (report.value.runs.length > 1) head.firstChild.replaceChildren(dot(palette()[i % 10]), run.name);
+  const rows = run.hosts.map((row) => el("tr", { class: row.slow ? "lags" : null },
+    ...columns.map((column) => el("td", { class: `column-${column}` }, row[column]))));
+  return el("div", { class: "card table hosts" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+}
+
 const LIMIT = 60;
 const GROUPS = { all: () => true, decision: (entry) => ["decision", "steer", "rewind"].includes(entry.kind), alarm: (entry) => entry.kind === "alarm" };
 

@@ -1,0 +1,27 @@
+"""How long each step took, pauses left out, although signals are read some steps late."""
+
+
+class Clock:
+    """Told when signals were read and when the run paused, in seconds that never jump.
+
+    Signals that were in flight during a pause are all there when it ends: read then, their steps
+    would seem to have taken no time. They share what passed until the pause began.
+    """
+
+    def __init__(self):
+        self.step, self.at = 0, None  # the last step known to be over, and since when
+        self.share = None  # seconds, of each step that a pause found in flight
+
+    def ended(self, step: int, now: float) -> float | None:
+        """The duration of `step`, whose signals were read `now`; None where it is not known."""
+        if step <= self.step:
+            return self.share
+        before, self.step, self.at = self.at, step, now
+        return None if before is None else max(now - before, 1e-9)
+
+    def paused(self, step: int, begun: float, now: float) -> None:
+        """A pause from `begun`, when all up to `step` were done, until `now`."""
+        if step != self.step:
+            known = self.at is not None and step > self.step
+            self.share = max((begun - self.at) / (step - self.step), 1e-9) if known else None
+        self.step, self.at = step, now

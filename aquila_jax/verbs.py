@@ -1,0 +1,170 @@
+"""What each verb of the command line does; gives the exit code."""
+
+import argparse
+import json
+import threading
+import time
+from pathlib import Path
+
+import jax
+
+from aquila_jax import config as configuration
+from aquila_jax.config import Config
+from aquila_jax.config_file import load_config
+from aquila_jax.dmu import account as accounts
+from aquila_jax.dmu import places, staging
+from aquila_jax.dmu import prepare as preparation
+from aquila_jax.dmu.sample import write_sample
+from aquila_jax.dmu.store import open_store
+from aquila_jax.evaluate.suite import in_words
+from aquila_jax.report import data_page
+from aquila_jax.report.page import write_page
+from aquila_jax.report.serve import serve
+from aquila_jax.train import distributed, inbox, look, loop
+from aquila_jax.train import replay as replaying
+
+FINISHED, FAILED, STOPPED = 0, 1, 75  # 75 is EX_TEMPFAIL: saved, run the same command again
+CALLED = 3  # saved, and a person should look before it is run again
+
+
+def train(options: argparse.Namespace, settings: list[str]) -> int:
+    """The main job, from where its folder stands."""
+    config = load_config(options.config, settings)
+    distributed.start()
+    outcome = loop.train(config, options.workdir, report=_say)
+    return {"finished": FINISHED, "stopped": STOPPED, "called": CALLED}[outcome]
+
+
+def prepare(options: argparse.Namespace, settings: list[str]) -> int:
+    """Documents to a token store, and the data report."""
+    config = configuration.located(load_config(options.config, settings), options.workdir)
+    sample = options.workdir / "sample"
+    if config.data.sample_megabytes and not sample.exists():
+        _say(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {sample}")
+        write_sample(sample, seed=config.data.seed, megabytes=config.data.sample_megabytes)
+        staging.publish(options.workdir, ("sample/*", "sample/*/*"))
+    preparation.prepare(config.prepare, config.data.store, report=_say)
+    _write_account(config.data.store, config, options.workdir / "data.html")
+    return FINISHED
+
+
+def _write_account(path: str, config: Config | None, out: Path) -> None:
+    """The data report of a token store, under the plan of `config` if there is one."""
+    store = open_store(path)
+    plan = accounts.once(store) if config is None else look.plan(config, store)
+    page, figures = data_page.write(accounts.account(store, plan), out)
+    _say(f"the data report: {page} and {figures}")
+
+
+def report(options: argparse.Namespace, settings: list[str]) -> int:
+    """The page of runs, or of a token store."""
+    if bool(options.data) == bool(options.workdir):
+        raise ValueError("report needs either --workdir, of runs, or --data, of a token store.")
+    if options.data:
+        config = load_config(options.config, settings) if options.config else None
+        _write_account(options.data, config, options.out or Path("data.html"))
+        return FINISHED
+    folders = [staging.fetch(folder) for folder in options.workdir]
+    if options.serve is not None:
+        threading.Thread(target=_follow, args=(folders,), daemon=True).start()
+        serve(folders, options.serve)
+        return FINISHED
+    page = write_page(folders, options.out or folders[0] / "report.html")
+    if not options.out:
+        staging.publish(folders[0], ("report.html",))
+        page = places.join(staging.home(folders[0]), page.name)
+    print(f"the report: {page}")
+    return FINISHED
+
+
+def _follow(folders: list[Path]) -> None:
+    """Fetches again and again what is published of runs in object storage."""
+    while any(map(staging.is_staged, folders)):
+        time.sleep(30)
+        for folder in folders:
+            staging.fetch(folder)
+
+
+def steer(options: argparse.Namespace, settings: list[str]) -> int:
+    """Hands in an order, or lists what was decided."""
+    _require_nothing(settings)
+    if options.list:
+        print("\n".join(inbox.in_words(staging.fetch(options.workdir))))
+        return FINISHED
+    requests = [{"kind": kind} for kind in ("checkpoint", "stop") if getattr(options, kind)]
+    if options.rewind is not None:
+        requests.append({"kind": "rewind", "arguments": {"to_step": options.rewind}})
+    if len(requests) > 1:
+        raise ValueError("--checkpoint, --stop and --rewind are one order each.")
+    order = {
+        "author": options.author,
+        "why": options.why,
+        "control": _pairs(options.set),
+        "weights": _pairs([pair for given in options.weights for pair in given.split(",")]),
+        "exclude": [_span(span) for span in options.exclude],
+        "add_source": places.absolute(options.add_source) if options.add_source else None,
+        "request": requests[0] if requests else None,
+    }
+    file = inbox.hand_in(options.workdir, order)
+    print(f"handed in as {file}; a running job takes it within {inbox.EVERY} steps")
+    return FINISHED
+
+
+def replay(options: argparse.Namespace, settings: list[str]) -> int:
+    """Compares the journal's decisions with those that follow from the records."""
+    _require_nothing(settings)
+    told = replaying.replay(staging.fetch(options.workdir))
+    print(
+        f"{told.steps:,} steps lead to the same {told.lines:,} lines of the journal, "
+        f"{told.decisions:,} decisions among them, bit for bit"
+    )
+    return FINISHED
+
+
+def evaluate(options: argparse.Namespace, settings: list[str]) -> int:
+    """Measures a checkpoint now."""
+    _require_nothing(settings)
+    for line in look.evaluate(
+        staging.fetch(options.workdir),
+        step=options.step,
+        questions=tuple(options.questions),
+        shots=options.shots,
+        report=_say,
+    ):
+        _say(json.dumps(line, ensure_ascii=False) if options.json else in_words(line))
+    return FINISHED
+
+
+def trace(options: argparse.Namespace, settings: list[str]) -> int:
+    """Names the documents behind a step."""
+    _require_nothing(settings)
+    for found in look.documents(staging.fetch(options.workdir), options.step, report=_say):
+        print(
+            f"sequence {found.sequence:,}  {found.domain} epoch {found.epoch}  document "
+            f"{found.document} tokens {found.first}-{found.last}  {json.dumps(found.provenance)}"
+        )
+    return FINISHED
+
+
+def _pairs(given: list[str]) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, _, value in (pair.partition("=") for pair in given)}
+    except ValueError as error:
+        raise ValueError(f"{given} must read NAME=NUMBER.") from error
+
+
+def _span(given: str) -> list[int]:
+    first, _, last = given.partition(":")
+    if not (first.isdecimal() and last.isdecimal()):
+        raise ValueError(f"--exclude {given} must read FIRST:LAST, in sequences.")
+    return [int(first), int(last)]
+
+
+def _require_nothing(settings: list[str]) -> None:
+    if settings:
+        raise ValueError(f"{settings} is not understood; see --help.")
+
+
+def _say(line: str) -> None:
+    if jax.process_index() == 0:
+        print(line, flush=True)

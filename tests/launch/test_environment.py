@@ -1,0 +1,43 @@
+"""Setting up: what is asked of the installer, and how often."""
+
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy whose environment's python only writes down what it was asked for."""
+    (tmp_path / "launch").mkdir()
+    shutil.copy(ROOT / "launch" / "environment.sh", tmp_path / "launch")
+    for name in ("requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@" >> asked.txt\n')
+    python.chmod(0o755)
+    return tmp_path
+
+
+def source(project: pathlib.Path, extras: str) -> list[str]:
+    """Sources it as a launch script with arguments of its own does; what was asked for so far."""
+    script = f'set -euo pipefail; {extras} source launch/environment.sh; test "$1" = config.py'
+    subprocess.run(["bash", "-c", script, "local.sh", "config.py"], cwd=project, check=True)
+    return (project / "asked.txt").read_text().splitlines()
+
+
+def test_the_arguments_of_the_script_are_not_taken_for_extras(project):
+    [asked] = source(project, "")
+    assert asked.endswith("-e .")
+
+
+def test_each_set_of_extras_is_installed_once_for_each_state_of_the_project(project):
+    assert source(project, "EXTRAS=test")[-1].endswith("-e .[test]")
+    assert len(source(project, "EXTRAS=test")) == 1
+    with (project / "requirements.txt").open("a") as file:
+        file.write("another\n")
+    assert len(source(project, "EXTRAS=test")) == 2

@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+
+from aquila_jax.ate.schedules import Schedule, neutral
+from aquila_jax.model.config import ModelConfig
+from aquila_jax.train.foresight import Foresight, plan
+from aquila_jax.tsm import history, law
+
+STEPS, BATCH = 4000, 8
+MODEL = ModelConfig(
+    vocab=32_000, layers=12, embed=768, ffn=2048, heads=12, kv_heads=12, head_dim=64
+)
+SCHEDULE = Schedule(kind="wsd", peak=1e-3, warmup=100 * BATCH, total=STEPS * BATCH)
+TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
+
+
+@pytest.fixture(scope="module")
+def outlook():
+    """What is told at half of a run of a known law."""
+    control, batches = neutral(SCHEDULE), ((1, BATCH),)
+    now = plan(SCHEDULE, control, batches)
+    where = law.coordinates(now, law.memory(STEPS))
+    loss = law.curve(TRUTH, where.progress, where.annealing)
+    seen = history.start(1)
+    for step in range(1, STEPS // 2 + 1):
+        noisy = loss[step - 1] + 0.002 * np.sin(9.0 * step)
+        seen = history.add(
+            seen, step=step, tokens=100.0 * step, learning_rate=1e-3, batch=BATCH,
+            sums_M=np.array([[100 * noisy], [100.0]]),
+        )  # fmt: skip
+    foresight = Foresight(
+        model=MODEL, schedule=SCHEDULE, batches=batches, domains=("a",),
+        control=control._replace(lr_scale=0.5), calibrations={},
+    )  # fmt: skip
+    target = float(loss[2999])
+    return foresight.outlook(seen, target), loss
+
+
+def test_a_forecast_comes_with_the_plan_it_is_of(outlook):
+    told, _ = outlook
+    assert told["plan"] == {
+        "total_steps": 4000, "total_sequences": 32_000, "schedule": "wsd", "peak": 5e-4,
+        "decay_start": 3400, "decay_end": 4000, "batch": 8,
+    }  # fmt: skip
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_when_a_target_is_reached_and_what_other_schedules_give(outlook):
+    told, loss = outlook
+    target = told["target"]
+    assert target["step"] == pytest.approx(3000, rel=0.05)
+    assert target["sequences"] == BATCH * target["step"]
+    assert target["earliest"] is None and target["chance"] is None  # no calibration, no band
+    assert told["schedules"]["0.15"] == pytest.approx(loss[-1], abs=0.02)
+    assert set(told["schedules"]) >= {"now", "0.4", "0.05"}

@@ -1,0 +1,42 @@
+"""All come, or each is told who did."""
+
+import concurrent.futures
+import socket
+
+import pytest
+
+from aquila_jax.train import rollcall
+from tests.train import jobs
+
+
+def answers(names: list[str], count: int, seconds: float) -> list[str]:
+    address = f"127.0.0.1:{jobs.free_port()}"
+
+    def one(name: str) -> str:
+        try:
+            rollcall.call(address, count=count, name=name, seconds=seconds)
+        except rollcall.Absent as absent:
+            return str(absent)
+        return ""
+
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as threads:
+        said = list(threads.map(one, names))
+    host, _, port = address.partition(":")
+    socket.create_server((host, int(port))).close()  # it is free for JAX now
+    return said
+
+
+def test_all_go_on_when_all_have_come():
+    assert answers([f"host-{i}" for i in range(4)], 4, 20.0) == [""] * 4
+
+
+def test_who_came_is_named_to_all_when_one_stays_away():
+    for said in answers(["host-0", "host-2"], 3, 1.5):
+        assert "only 2 of 3 processes came within 1.5 seconds: host-0, host-2." in said
+
+
+def test_the_first_process_may_be_the_one_that_is_missing():
+    with socket.create_server(("127.0.0.1", 0)) as other:  # something else holds the port
+        other.close()
+    with pytest.raises(rollcall.Absent, match="the first process is missing"):
+        rollcall.call("192.0.2.1:8476", count=2, name="host-1", seconds=0.6)

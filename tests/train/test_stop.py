@@ -1,0 +1,87 @@
+"""What can happen to a run and to its folder; all in one process."""
+
+import os
+import shutil
+import signal
+
+import jax
+import pytest
+
+from aquila_jax.train.loop import train
+from tests.train import jobs, small
+
+
+@pytest.fixture(scope="module")
+def config(runs):
+    return small.config(runs / "store")
+
+
+@pytest.fixture(scope="module")
+def whole(runs, config):
+    """A run that was never stopped."""
+    assert small.run(config, runs / "whole") == "finished"
+    return jobs.learned(runs / "whole")
+
+
+def test_sigterm_saves_and_the_run_goes_on_from_there(runs, config, whole):
+    often = small.change(config, "train", report_seconds=0.0)
+    said = []
+
+    def at_step_11(line):
+        said.append(line)
+        if line.startswith("step     11"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    workdir = runs / "stopped"
+    assert train(often, workdir, report=at_step_11, devices=jax.devices()[:1]) == "stopped"
+    stopped_at = jobs.learned(workdir)["step"]
+    assert 11 <= stopped_at < small.STEPS
+    assert train(often, workdir, report=said.append, devices=jax.devices()[:1]) == "finished"
+    assert any(f"going on after step {stopped_at}" in line for line in said)
+    assert jobs.learned(workdir) == whole
+
+
+def test_a_finished_run_is_left_as_it_is(runs, config, whole):
+    assert small.run(config, runs / "whole") == "finished"
+    assert jobs.learned(runs / "whole") == whole
+
+
+def test_a_damaged_newest_checkpoint_is_left_out_and_the_run_ends_the_same(runs, config, whole):
+    shutil.copytree(runs / "whole", runs / "damaged")
+    newest = runs / "damaged" / "checkpoints" / str(small.STEPS) / "state"
+    biggest = max(newest.rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
+    biggest.write_bytes(biggest.read_bytes()[:50])
+    said = []
+    train(config, runs / "damaged", report=said.append, devices=jax.devices()[:1])
+    assert any(f"checkpoint {small.STEPS}" in line and "damaged" in line for line in said)
+    assert jobs.learned(runs / "damaged") == whole
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("model", {"layers": 3}, "model.layers: 2 -> 3"),
+        ("train", {"batch": 12}, "train.batch: 8 -> 12"),
+    ],
+)
+def test_a_workdir_of_another_configuration_is_refused(
+    runs, config, whole, *, part, changes, message
+):
+    with pytest.raises(ValueError, match="belongs to another configuration") as refused:
+        small.run(small.change(config, part, **changes), runs / "whole")
+    assert message in str(refused.value)
+    assert jobs.learned(runs / "whole") == whole
+
+
+def test_two_runs_in_one_workdir_the_second_is_refused(runs, config):
+    said = []
+
+    def second(line):
+        if not said:
+            with pytest.raises(ValueError, match="another run is at work") as refused:
+                small.run(often, runs / "shared")
+            said.append(refused.value)
+
+    often = small.change(config, "train", report_seconds=0.0)
+    assert train(often, runs / "shared", report=second, devices=jax.devices()[:1]) == "finished"
+    assert said
