@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     child = verb("trace", verbs.trace, "the documents behind a step")
     child.add_argument("--workdir", required=True, type=_to_look, help=FOLDER)
     child.add_argument("--step", required=True, type=int, help="a finished step")
+    _planning(verb("plan", verbs.plan, "does it fit on a TPU slice, what bounds it, what it costs"))
     child = verb("report", verbs.report, "the page of runs, side by side, or of a token store")
     child.add_argument("--workdir", type=_to_look, nargs="+", help="folders of runs")
     child.add_argument("--data", metavar="STORE", help="a token store, instead of runs")
@@ -97,3 +98,18 @@ def _steer_options(child: argparse.ArgumentParser) -> None:
     child.add_argument("--author", default=os.environ.get("USER", ""), help="who says so")
     child.add_argument("--why", default="", help="for the journal")
     child.add_argument("--list", action="store_true", help="the journal in words")
+
+
+def _planning(child: argparse.ArgumentParser) -> None:
+    child.epilog = "No TPU is needed. Any setting: --config.key=value"
+    child.add_argument("--config", required=True, help="a file of configs/")
+    child.add_argument("--topology", nargs="+", default=[], metavar="NAME",
+                       help="v5e-256, v5p-128, v6e-256, tpu7x-128 ...")  # fmt: skip
+    child.add_argument("--chips", type=int, metavar="N", help="the largest slices within a budget")
+    child.add_argument("--price", type=float, help="of one chip and hour")
+    child.add_argument("--tries", type=int, default=3, help="layouts to compile for a slice")
+    child.add_argument("--as-is", action="store_true", help="the config's own mesh, no other")
+    child.add_argument("--out", type=Path, help="write the plans there as JSON")
+    child.add_argument("--save", type=Path, metavar="FILE", help="keep the compiled step")
+    child.add_argument("--cache", type=Path, default=Path.home() / ".cache/aquila_jax/plan",
+                       help="where results are kept")  # fmt: skip

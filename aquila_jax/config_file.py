@@ -14,9 +14,10 @@ def load_config(path: str, settings: list[str]) -> Config:
     if not Path(path).is_file():
         raise ValueError(f"--config={path} is no file; the ones that come along are in configs/.")
     holder = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=holder)
+    line = ["aquila_jax", f"--config={path}", *settings]
+    config_flags.DEFINE_config_file("config", flag_values=holder, sys_argv=line)
     try:
-        left = holder(["aquila_jax", f"--config={path}", *settings])
+        left = holder(line)
     except (AttributeError, KeyError, TypeError, flags.Error) as error:
         raise ValueError(f"{' '.join(settings)} does not fit {path}: {error}") from error
     if left[1:]:

@@ -17,10 +17,12 @@ from aquila_jax.dmu import prepare as preparation
 from aquila_jax.dmu.sample import write_sample
 from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate.suite import in_words
+from aquila_jax.plan import command as planning
+from aquila_jax.plan.search import Search
 from aquila_jax.report import data_page
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
-from aquila_jax.train import distributed, inbox, look, loop
+from aquila_jax.train import ahead, distributed, inbox, look, loop
 from aquila_jax.train import replay as replaying
 
 FINISHED, FAILED, STOPPED = 0, 1, 75  # 75 is EX_TEMPFAIL: saved, run the same command again
@@ -45,6 +47,21 @@ def prepare(options: argparse.Namespace, settings: list[str]) -> int:
         staging.publish(options.workdir, ("sample/*", "sample/*/*"))
     preparation.prepare(config.prepare, config.data.store, report=_say)
     _write_account(config.data.store, config, options.workdir / "data.html")
+    return FINISHED
+
+
+def plan(options: argparse.Namespace, settings: list[str]) -> int:
+    """Compiles for TPU slices without one, and tells what that shows."""
+    config = load_config(options.config, settings)
+    how = Search(
+        lower=ahead.lower,
+        folder=options.cache,
+        tries=options.tries,
+        say=_say,
+        as_is=options.as_is,
+    )
+    wanted = planning.slices(options.topology, options.chips)
+    planning.run(config, wanted, how, price=options.price, out=options.out, save=options.save)
     return FINISHED
 
 

@@ -10,13 +10,14 @@ FILES = sorted((ROOT / "aquila_jax").rglob("*.py"))
 RANKS = {
     "core": 0,
     **dict.fromkeys(("model", "dmu", "tsm", "ate", "checkpoint", "report"), 1),
-    **dict.fromkeys(("config", "scale", "quantize", "hf", "evaluate", "plan"), 2),
-    "train": 3,
+    **dict.fromkeys(("config", "scale", "quantize", "hf", "evaluate"), 2),
     "config_file": 3,
-    "verbs": 4,
-    "cli": 5,
-    "__main__": 6,
-    "__init__": 6,
+    "plan": 3,
+    "train": 4,
+    "verbs": 5,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
 }
 PURE = ("core", "model", "ate", "tsm", "scale", "quantize", "train/step.py", "train/cycle.py")
 IMPURE = {"os", "time", "logging", "random", "pathlib", "absl"}

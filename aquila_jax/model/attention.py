@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from aquila_jax.core.sharding import ACTIVATIONS, spec
+from aquila_jax.model import cudnn, splash
+from aquila_jax.model.ring import ring_attention
+from aquila_jax.model.target import platform
 
 WHOLE = ACTIVATIONS | {"L": None}  # keys and values are read whole by each part of the queries
 SMALLEST_BLOCK, MOST_BLOCKS = 128, 8
@@ -17,12 +20,15 @@ def attention(
     v_BLGK: jax.Array,
     segment_ids_BL: jax.Array,
     *,
-    backend: Literal["xla"],
+    backend: Literal["auto", "xla", "splash", "cudnn", "ring"],
 ) -> jax.Array:
     """`[B, L, H, K]`: each query sees its own segment up to itself; the caller scales queries.
 
-    Segment 0 is padding, which sees only padding.
+    Segment 0 is padding, which sees only padding. All backends but "ring" gather the keys
+    where `context` spreads them.
     """
+    if backend == "auto":
+        backend = fastest(q_BLHK)
     return BACKENDS[backend](q_BLHK, k_BLGK, v_BLGK, segment_ids_BL)
 
 
@@ -81,4 +87,20 @@ def logit_max(q_BLHK, k_BLGK, segment_ids_BL) -> jax.Array:
     return jnp.max(jnp.stack([jnp.max(scores_BGMRL) for scores_BGMRL in blocks]))
 
 
-BACKENDS = {"xla": xla_attention}
+def fastest(q_BLHK: jax.Array) -> str:
+    """The platform's own kernel where it takes such queries, else XLA."""
+    _, L, _, K = q_BLHK.shape
+    part = L // jax.sharding.get_abstract_mesh().shape["context"]
+    if platform() == "tpu" and splash.fits(part, K):
+        return "splash"
+    if platform() == "gpu" and cudnn.fits(q_BLHK.dtype.name, K):
+        return "cudnn"
+    return "xla"
+
+
+BACKENDS = {
+    "xla": xla_attention,
+    "splash": splash.splash_attention,
+    "cudnn": cudnn.cudnn_attention,
+    "ring": ring_attention,
+}

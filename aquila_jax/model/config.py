@@ -25,7 +25,7 @@ class ModelConfig:
     qkv_bias: bool = False  # the AquilaMoE family has it
     qk_norm: bool = False
     compute_dtype: Literal["float32", "bfloat16"] = "bfloat16"  # weights stay float32
-    attention: Literal["xla"] = "xla"
+    attention: Literal["auto", "xla", "splash", "cudnn", "ring"] = "auto"
     remat: Remat = "nothing_saveable"
     unroll: int = 1  # layers per turn of the layer loop: more runs faster and compiles slower
     loss_chunks: int = 8  # logits stand in memory one chunk at a time

@@ -46,5 +46,5 @@ def init_state(program: Program, key: jax.Array) -> TrainState:
 
 def abstract_state(program: Program, mesh: jax.sharding.Mesh) -> TrainState:
     """Shapes, types and shardings of a state on `mesh`; nothing is computed."""
-    key = jax.random.key(0)
+    key = jax.eval_shape(lambda: jax.random.key(0))  # the devices may be only described
     return sharding.abstract(jax.eval_shape(functools.partial(init_state, program), key), mesh)

@@ -1,6 +1,7 @@
 """One optimiser step: gradients over the micro-batches, an update unless it must be skipped."""
 
 import functools
+import math
 from typing import Literal
 
 import jax
@@ -55,7 +56,7 @@ def train_step(
         skipped=1.0 - good,
         **(heavy(model, *maxima) if statistics == "heavy" else {}),
     )
-    step, sequences = state.step + 1, state.sequences + batch.tokens[..., 0].size
+    step, sequences = state.step + 1, state.sequences + math.prod(batch.tokens.shape[:-1])
     return TrainState(step, sequences, model, opt_state), signals
 
 
@@ -70,7 +71,7 @@ def gradients(objective, model, batch: Batch):
         share = targets / jnp.maximum(jnp.sum(micro.loss_mask), 1.0)
         return grads, metrics, maxima, jnp.square(share * optax.tree.norm(grads))
 
-    first, rest = jax.tree.map(lambda x: x[0], batch), jax.tree.map(lambda x: x[1:], batch)
+    first = jax.tree.map(lambda x: x[0], batch)
     if batch.tokens.shape[0] == 1:
         return micro_step(first)
 
@@ -80,7 +81,15 @@ def gradients(objective, model, batch: Batch):
         maxima = jax.tree.map(jnp.maximum, so_far[2], maxima)
         return (grads, so_far[1].merge(metrics), maxima, so_far[3] + square), None
 
-    (grads, metrics, maxima, square), _ = jax.lax.scan(accumulate, micro_step(first), rest)
+    # From nothing, not from the first micro-batch: the model is compiled once, not twice.
+    _, metrics, maxima, _ = jax.eval_shape(micro_step, first)
+    nothing = (
+        optax.tree.zeros_like(model),
+        StepMetrics.empty(len(metrics.domain_nats_M.total_M)),
+        jax.tree.map(lambda x: jnp.full(x.shape, -jnp.inf, x.dtype), maxima),
+        jnp.zeros(()),
+    )
+    (grads, metrics, maxima, square), _ = jax.lax.scan(accumulate, nothing, batch)
     return grads, metrics, maxima, square / batch.tokens.shape[0]
 
 

@@ -1,4 +1,7 @@
+import dataclasses
 import functools
+import itertools
+import math
 
 import jax
 import numpy as np
@@ -254,28 +257,43 @@ def test_heavy_statistics_tell_size_and_largest_score_of_each_layer(model, batch
     np.testing.assert_allclose(np.sqrt(np.mean(normed**2)), 1, rtol=1e-3)
 
 
-def on_mesh(shape: dict[str, int], cfg: ModelConfig = CFG):
-    """Objective, gradients and layouts, for one step on all or one of the devices."""
-    devices = jax.devices() if shape else jax.devices()[:1]
-    with jax.set_mesh(sharding.make_mesh(shape, devices=devices)):
-        place = (slice(None), slice(0, L))
-        (total, _), gradients = step(init(cfg), put(*make_batch()), weights(place))
+def on_mesh(shape: dict[str, int], model, attention: str = "xla"):
+    """Objective, gradients and layouts, for one step on as many devices as `shape` has."""
+    devices = jax.devices()[: math.prod(shape.values())]
+    mesh = sharding.make_mesh(shape, devices=devices)
+    with jax.set_mesh(mesh):
+        cfg = dataclasses.replace(CFG, attention=attention)
+        like = sharding.abstract(jax.eval_shape(lambda: Transformer(cfg, nnx.Rngs(0))), mesh)
+        layouts = jax.tree.map(lambda leaf: leaf.sharding, like)
+        model = jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(model))
+        model = jax.device_put(model, layouts)
+        (total, _), gradients = step(model, put(*make_batch()), weights((slice(None), slice(0, L))))
     return np.asarray(total), gradients
 
 
 @pytest.fixture(scope="module")
-def plain():
-    return on_mesh({})
+def alone(model):
+    """The model as numpy, and what it computes on one device."""
+    model = jax.device_get(model)
+    return model, *on_mesh({}, model)
+
+
+SIZES = {"data": 2, "fsdp": 2, "tensor": 2, "context": 4}
+PAIRS = [{a: SIZES[a], b: SIZES[b]} for a, b in itertools.combinations(SIZES, 2)]
+MESHES = [({axis: size}, "xla") for axis, size in SIZES.items()] + [(p, "xla") for p in PAIRS]
+MESHES += [({"context": 4}, "ring"), ({"tensor": 2, "context": 4}, "ring")]
 
 
 @pytest.mark.parametrize(
-    "shape",
-    [{"fsdp": 4, "tensor": 2}, {"data": 2, "fsdp": 2, "tensor": 2}, {"context": 4, "tensor": 2}],
+    ("shape", "attention"), MESHES, ids=[f"{a}-{'-'.join(shape)}" for shape, a in MESHES]
 )
-def test_the_mesh_changes_neither_loss_nor_gradients(plain, shape):
-    total, gradients = on_mesh(shape)
-    np.testing.assert_allclose(total, plain[0], rtol=1e-5)
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
-    jax.tree.map(lambda a, b: close(np.asarray(a), np.asarray(b)), gradients, plain[1])
+def test_the_mesh_changes_neither_loss_nor_gradients(alone, shape, attention):
+    """Every axis by itself and every two, on a batch with a packed row."""
+    model, total_alone, gradients_alone = alone
+    total, gradients = on_mesh(shape, model, attention)
+    np.testing.assert_allclose(total, total_alone, rtol=1e-5)
+    leaves, expected = jax.tree.leaves(gradients), jax.tree.leaves(gradients_alone)
+    for found, wanted in zip(leaves, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-3, atol=1e-4)
     assert gradients.blocks.mlp.up[...].sharding.spec == jax.P(None, "fsdp", "tensor")
     assert gradients.unembed[...].sharding.spec == jax.P("tensor", "fsdp")

@@ -1,0 +1,50 @@
+"""Attention on GPU by cuDNN, told of the documents by a mask of its own."""
+
+import jax
+import jax.numpy as jnp
+
+from aquila_jax.core.sharding import ACTIVATIONS, spec
+from aquila_jax.model.target import platform
+
+WHOLE = ACTIVATIONS | {"L": None}
+HALVES = ("bfloat16", "float16")
+
+
+def cudnn_attention(q_BLHK, k_BLGK, v_BLGK, segment_ids_BL):
+    """`[B, L, H, K]`; off GPU the same call is left to XLA.
+
+    cuDNN knows no segment ids, and left to its causal mask it attends across documents without
+    a word (MaxText #4476). So it gets the whole mask, `[B, 1, L, L]` in half precision.
+    """
+    if q_BLHK.dtype.name not in HALVES and platform() == "gpu":
+        raise ValueError(
+            f"cuDNN attention computes in half precision, not in {q_BLHK.dtype.name}; set "
+            "model.compute_dtype='bfloat16' or model.attention='xla'."
+        )
+    queries = spec("BLHK"), spec("BL")
+    keys = spec("BLGK", WHOLE), spec("BLGK", WHOLE), spec("BL", WHOLE)
+    inputs = ((q_BLHK, segment_ids_BL), (k_BLGK, v_BLGK, segment_ids_BL))
+    apply = jax.shard_map(attend, in_specs=(queries, keys), out_specs=queries[0], check_vma=False)
+    return apply(*jax.sharding.reshard(inputs, (queries, keys)))
+
+
+def attend(queries, keys):
+    """What one device does with its part of the queries."""
+    (q_BLHK, queries_BL), (k_BMGK, v_BMGK, keys_BM) = queries, keys
+    L, M = queries_BL.shape[1], keys_BM.shape[1]
+    query_L = jax.lax.axis_index("context") * L + jnp.arange(L)
+    causal_LM = query_L[:, None] >= jnp.arange(M)[None, :]
+    mask_BLM = (queries_BL[:, :, None] == keys_BM[:, None, :]) & causal_LM[None]
+    return jax.nn.dot_product_attention(
+        q_BLHK,
+        k_BMGK,
+        v_BMGK,
+        mask=mask_BLM[:, None],
+        scale=1.0,  # the caller has scaled the queries
+        implementation="cudnn" if platform() == "gpu" else "xla",
+    )
+
+
+def fits(dtype: str, head_dim: int) -> bool:
+    """Whether cuDNN's fused kernels, forward and backward, take such heads."""
+    return dtype in HALVES and head_dim % 8 == 0 and head_dim <= 128

@@ -1,0 +1,134 @@
+"""One layout, judged by the compiler: does it fit, and what does its program move?"""
+
+import dataclasses
+import math
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from aquila_jax.config import Config
+from aquila_jax.core.sharding import make_mesh
+from aquila_jax.model.config import flops_per_token
+from aquila_jax.plan import cache, executable, hlo, measure, roofline, sketch, topology
+from aquila_jax.plan.candidates import Candidate, applied
+from aquila_jax.plan.chips import GIB, Slice
+
+Lower = Callable[[Config, jax.sharding.Mesh], Any]  # gives `.lowered` and `.state`
+_TOO_LARGE = re.compile(r"Used ([\d.]+)([KMG]?) of ([\d.]+)([KMG]?) hbm")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def judge(
+    config: Config, candidate: Candidate, slice_: Slice, *, lower: Lower, save: Path | None
+) -> dict[str, Any]:
+    """Compiles the real train step for the slice: what was found, as JSON has it.
+
+    Needs a process of its own (`plan.child`). A program that fits is written to `save`.
+    """
+    begun = time.monotonic()
+    with topology.alone():
+        mesh = make_mesh(candidate.mesh, topology.devices(slice_))
+        ahead = lower(applied(config, candidate), mesh)
+        held = state_bytes(ahead.state)
+        report = {"topology": slice_.name, "layout": dataclasses.asdict(candidate), **held}
+        report["available"] = slice_.chip.memory
+        try:
+            compiled = ahead.lowered.compile()
+        except jax.errors.JaxRuntimeError as error:
+            if (needed := bytes_needed(str(error))) is None:
+                raise ValueError(
+                    f"TPU's compiler refuses {candidate.in_words()}: {error}"
+                ) from error
+            found = {"fits": False, "needed": needed}
+        else:
+            moved = times(config, candidate, slice_, text=compiled.as_text(), mesh=mesh)
+            found = fitting(compiled, held) | moved
+            if save:
+                executable.save(compiled, save, fingerprint=cache.fingerprint(config, candidate))
+    return report | found | {"compile_seconds": time.monotonic() - begun}
+
+
+def state_bytes(state) -> dict[str, int]:
+    """Bytes of parameters and of the optimiser's state on one device."""
+
+    def total(tree) -> int:
+        shards = (
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(tree)
+        )
+        return sum(shards)
+
+    return {"parameters": total(state.model), "optimizer": total(state.opt_state)}
+
+
+def fitting(compiled, held: dict[str, int]) -> dict:
+    """Bytes on one device of a program that fits, by kind.
+
+    The new state takes the place of the old one (it is donated).
+    """
+    told = compiled.memory_analysis()
+    temporary, program = told.temp_size_in_bytes, told.generated_code_size_in_bytes
+    kept = told.argument_size_in_bytes + told.output_size_in_bytes - told.alias_size_in_bytes
+    return {
+        "fits": True,
+        "needed": kept + temporary + program,
+        "temporaries": temporary,
+        "batch": kept - sum(held.values()),
+        "program": program,
+    }
+
+
+def bytes_needed(message: str) -> float | None:
+    """What a program that does not fit would take; None if the message is about another matter."""
+    found = _TOO_LARGE.search(message)
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def times(config: Config, candidate: Candidate, slice_: Slice, *, text: str, mesh) -> dict:
+    """Collectives of the compiled program, and the bound on its step."""
+    cfg, length, chip = applied(config, candidate).model, config.data.length, slice_.chip
+    program = hlo.parse(text)
+    moved = measure.collectives(program, mesh)
+    tokens = candidate.batch * length
+    flops = roofline.hardware_flops_per_token(cfg, length) * tokens / slice_.devices
+    bounds = roofline.Times(
+        compute=flops / chip.flops,
+        memory=measure.memory_bytes(program) / chip.memory_speed,
+        links=sum(row["bytes"] / row["dimensions"] for row in moved if not row["network"])
+        / chip.link_speed,
+        network=sum(row["bytes"] for row in moved if row["network"]) / chip.network_speed,
+    )
+    return {
+        "collectives": moved,
+        "hardware_flops_per_device": flops,
+        "model_flops_per_token": flops_per_token(cfg, length),
+        **roofline.figures(
+            bounds,
+            slice_=slice_,
+            tokens=tokens,
+            model_flops=flops_per_token(cfg, length),
+            target=config.schedule.total * length,
+        ),
+    }
+
+
+def advice(config: Config, candidate: Candidate, report: dict) -> str:
+    """For a layout that does not fit: by how much, and what to change."""
+    over = report["needed"] - report["available"]
+    state = report["parameters"] + report["optimizer"]
+    words = f"needs {report['needed'] / GIB:.1f} GiB a device, {over / GIB:.1f} GiB too many"
+    spread = candidate.fsdp * candidate.tensor
+    rest = max(report["needed"] - state * 4 / 3, 0)  # gradients are a third of the state
+    room = report["available"] * 0.95 - rest
+    if rest < report["available"] * 0.9:
+        wanted = math.ceil(state * 4 / 3 * spread / max(room, GIB))
+        return f"{words}; spread the state over {wanted} devices or more (it is over {spread} now)"
+    kept = sketch.kept_per_token(config, candidate)
+    way = "fewer sequences in a micro-batch" if candidate.rows > 1 else "context or tensor > 1"
+    if kept > config.model.embed:
+        way = "remat=nothing_saveable"
+    return f"{words}, mostly what the backward pass keeps: {way}"

@@ -1,0 +1,150 @@
+"""Programs compiled here for eight emulated devices, and lines as TPU's compiler writes them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aquila_jax.core import sharding
+from aquila_jax.plan import hlo, measure
+
+TURNS, ROWS, WIDE = 5, 16, 64
+TPU = """HloModule jit_step, is_scheduled=true, num_partitions=4
+
+%fused.1 (param_0.1: f32[8,128,256], param_1.1: s32[]) -> f32[128,256] {
+  %param_0.1 = f32[8,128,256]{2,1,0:T(8,128)} parameter(0)
+  %param_1.1 = s32[]{:T(128)S(6)} parameter(1)
+  %constant.9 = s32[]{:T(128)} constant(0)
+  %dynamic-slice.1 = f32[1,128,256]{2,1,0:T(8,128)} dynamic-slice(%param_0.1, %param_1.1, %constant.9, %constant.9), dynamic_slice_sizes={1,128,256}
+  ROOT %bitcast.1 = f32[128,256]{1,0:T(8,128)} bitcast(%dynamic-slice.1)
+}
+
+%all-reduce-scatter.1 (param_0.2: f32[128,256]) -> f32[32,256] {
+  %param_0.2 = f32[128,256]{1,0:T(8,128)} parameter(0)
+  %all-reduce.3 = f32[128,256]{1,0:T(8,128)} all-reduce(%param_0.2), channel_id=2, replica_groups=[1,4]<=[4], use_global_device_ids=true, to_apply=%add.1
+  %partition-id.1 = u32[] partition-id()
+  ROOT %dynamic-slice.2 = f32[32,256]{1,0:T(8,128)} dynamic-slice(%all-reduce.3, %partition-id.1, %partition-id.1), dynamic_slice_sizes={32,256}
+}
+
+%body.1 (arg.1: (s32[], f32[8,128,256], bf16[32,256])) -> (s32[], f32[8,128,256], bf16[32,256]) {
+  %arg.1 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, /*index=2*/bf16[32,256]{1,0:T(8,128)(2,1)}) parameter(0)
+  %gte.1 = s32[]{:T(128)} get-tuple-element(%arg.1), index=0
+  %gte.2 = f32[8,128,256]{2,1,0:T(8,128)} get-tuple-element(%arg.1), index=1
+  %gte.3 = bf16[32,256]{1,0:T(8,128)(2,1)} get-tuple-element(%arg.1), index=2
+  %fusion.1 = f32[128,256]{1,0:T(8,128)S(1)} fusion(%gte.2, %gte.1), kind=kLoop, calls=%fused.1
+  %all-gather-start.1 = (bf16[32,256]{1,0:T(8,128)(2,1)}, bf16[128,256]{1,0:T(8,128)(2,1)S(1)}) all-gather-start(%gte.3), channel_id=1, replica_groups={{0,2},{1,3}}, dimensions={0}, use_global_device_ids=true
+  %all-gather-done.1 = bf16[128,256]{1,0:T(8,128)(2,1)S(1)} all-gather-done(%all-gather-start.1)
+  %fusion.2 = f32[32,256]{1,0:T(8,128)} fusion(%fusion.1), kind=kCustom, calls=%all-reduce-scatter.1
+  ROOT %tuple.1 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) tuple(%gte.1, %gte.2, %gte.3)
+}
+
+%condition.1 (arg.2: (s32[], f32[8,128,256], bf16[32,256])) -> pred[] {
+  %arg.2 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) parameter(0)
+  %gte.4 = s32[]{:T(128)} get-tuple-element(%arg.2), index=0
+  %constant.2 = s32[]{:T(128)} constant(8)
+  ROOT %compare.1 = pred[]{:T(512)} compare(%gte.4, %constant.2), direction=LT
+}
+
+%add.1 (x: f32[], y: f32[]) -> f32[] {
+  %x = f32[] parameter(0)
+  %y = f32[] parameter(1)
+  ROOT %sum.1 = f32[] add(%x, %y)
+}
+
+ENTRY %main.1 (p0: f32[8,128,256], p1: bf16[32,256]) -> (s32[], f32[8,128,256], bf16[32,256]) {
+  %p0 = f32[8,128,256]{2,1,0:T(8,128)} parameter(0)
+  %p1 = bf16[32,256]{1,0:T(8,128)(2,1)} parameter(1)
+  %constant.1 = s32[]{:T(128)} constant(0)
+  %tuple.2 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) tuple(%constant.1, %p0, %p1)
+  ROOT %while.1 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) while(%tuple.2), condition=%condition.1, body=%body.1
+}
+"""  # noqa: E501
+
+
+@pytest.fixture(scope="module")
+def eight():
+    mesh = sharding.make_mesh({"data": 2, "fsdp": 4})
+    with jax.set_mesh(mesh):
+        yield mesh
+
+
+@pytest.fixture(scope="module")
+def gathering(eight):
+    """A loop of five products with weights spread over fsdp, summed over data at the end."""
+    weights = jax.ShapeDtypeStruct(
+        (TURNS, WIDE, WIDE), jnp.float32, sharding=jax.NamedSharding(eight, jax.P(None, "fsdp"))
+    )
+    rows = jax.ShapeDtypeStruct(
+        (ROWS, WIDE), jnp.float32, sharding=jax.NamedSharding(eight, jax.P(("data", "fsdp")))
+    )
+
+    def program(x, weights):
+        def step(x, w):
+            w = jax.sharding.reshard(w, jax.P())
+            return jnp.tanh(
+                jnp.einsum("bd,de->be", x, w, out_sharding=jax.P(("data", "fsdp")))
+            ), None
+
+        x = jax.lax.scan(step, x, weights)[0]
+        return jnp.einsum("bd,be->de", x, x, out_sharding=jax.P())
+
+    return hlo.parse(jax.jit(program).lower(rows, weights).compile().as_text())
+
+
+def test_gathers_in_a_loop_count_as_often_as_it_turns(gathering, eight):
+    rows = {row["kind"]: row for row in measure.collectives(gathering, eight)}
+    gather = rows["all-gather"]
+    assert (gather["count"], gather["axes"], gather["network"]) == (TURNS, "fsdp", False)
+    assert gather["bytes"] == TURNS * 4 * WIDE * WIDE * 3 / 4
+    reduce = rows["all-reduce"]
+    assert (reduce["count"], reduce["axes"]) == (1, "data+fsdp")
+    assert reduce["bytes"] == 4 * WIDE * WIDE * 2 * 7 / 8
+
+
+def test_memory_is_counted_by_kernels_with_slices_of_stacked_weights(gathering):
+    found = measure.memory_bytes(gathering)
+    stack, gathered, rows = 4 * TURNS * WIDE * WIDE / 4, 4 * TURNS * WIDE * WIDE, 4 * WIDE * 2
+    assert stack + gathered <= found <= 4 * (stack + gathered) + 40 * TURNS * rows
+
+
+def test_lines_of_tpus_compiler():
+    program = hlo.parse(TPU)
+    assert program.entry == "main.1"
+    assert dict(program.visits())["body.1"] == 8  # the bound stands in the loop's condition
+    assert dict(program.visits())["all-reduce-scatter.1"] == 8
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ("data", "fsdp"))
+    rows = {row["kind"]: row for row in measure.collectives(program, mesh)}
+    assert rows["all-gather"]["axes"] == "data"
+    assert rows["all-gather"]["bytes"] == 8 * 32 * 256 * 2
+    assert rows["reduce-scatter"]["axes"] == "data+fsdp"
+    assert rows["reduce-scatter"]["bytes"] == 8 * 128 * 256 * 4 * 3 / 4
+
+
+def test_tpus_own_memory_is_not_counted():
+    # A turn: one of eight layers read, its copy kept on the chip; a shard read to be gathered;
+    # the scattered sum written.
+    turn = 4 * 128 * 256 + 2 * 32 * 256 + 4 * 32 * 256
+    assert measure.memory_bytes(hlo.parse(TPU)) == pytest.approx(8 * turn, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("replica_groups={{0,2},{1,3}}", [0, 2]),
+        ("replica_groups=[2,4]<=[8]", [0, 1, 2, 3]),
+        ("replica_groups=[4,2]<=[2,4]T(1,0)", [0, 4]),
+        ("source_target_pairs={{1,2},{2,1}}", [1, 2]),
+        ("replica_groups=mesh['a'=4,'b'=1,'c'=2], device_ids=([2,4]T(1,0)) {'a'}", [0, 1, 2, 3]),
+        ("replica_groups=mesh['a'=4,'c'=2] {'c'}", [0, 1]),
+        ("replica_groups=mesh['a'=8] {'a':(2)2}", [0, 2]),
+        ("replica_groups=mesh['a'=8] {'a':(1)2}", [0, 4]),
+        ("replica_groups={}", []),
+    ],
+)
+def test_groups_in_all_their_spellings(text, group):
+    assert measure.members(hlo.Instruction("x", (), "all-gather", (), text)) == group
+
+
+def test_a_loop_without_a_bound_is_refused():
+    with pytest.raises(ValueError, match="does not tell how often"):
+        dict(hlo.parse(TPU.replace("constant(8)", "parameter(1)")).visits())
