@@ -90,6 +90,8 @@ def _steer_options(child: argparse.ArgumentParser) -> None:
                        help="of all domains, or of all languages")  # fmt: skip
     child.add_argument("--exclude", nargs="+", default=[], metavar="FIRST:LAST",
                        help="sequences ahead, never to be read")  # fmt: skip
+    child.add_argument("--add-source", metavar="STORE",
+                       help="a prepared store joins, with the --weights of all, or by its size")  # fmt: skip
     child.add_argument("--rewind", type=int, metavar="STEP", help="go on from there")
     child.add_argument("--checkpoint", action="store_true", help="save now")
     child.add_argument("--stop", action="store_true", help="save and stop")

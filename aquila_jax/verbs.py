@@ -119,6 +119,7 @@ def steer(options: argparse.Namespace, settings: list[str]) -> int:
         "control": _pairs(options.set),
         "weights": _pairs([pair for given in options.weights for pair in given.split(",")]),
         "exclude": [_span(span) for span in options.exclude],
+        "add_source": places.absolute(options.add_source) if options.add_source else None,
         "request": requests[0] if requests else None,
     }
     file = inbox.hand_in(options.workdir, order)

@@ -5,7 +5,9 @@ Hardware: v5p-512 (256 chips); others: --config.train.mesh, as `plan` advises
 Time:     see docs/results/plan.md
 Result:   never run by us: compiled for the pod, see docs/results/plan.md
 
-Domains and their shares as in aquila2_34b.py. The published batch, 1056 sequences, suits 24
+Domains, phases and their shares as in aquila2_34b.py, after the tokens that the report gives: K6,
+K61 to K63, and K65, which is milder than K64, as "drastic changes in data proportions adversely
+affected the performance" of a model that had seen few tokens: here, a change that takes longer. The published batch, 1056 sequences, suits 24
 data-parallel groups of GPUs; it does not divide by 256 chips, so here it is 1024. The report
 ramps it from 48 sequences over 2 M samples; here it is whole from the start.
 """
@@ -16,6 +18,8 @@ from aquila_jax.config import to_config_dict
 from aquila_jax.model.config import AQUILA2
 from configs import aquila2_34b
 
+TOKENS = {"language": 0.0, "knowledge": 203e9, "target": 922e9}  # read before each begins
+SPAN = 80e9  # tokens over which a mixture changes
 BATCH = 1024  # sequences of 4096: 4.19 M tokens
 
 
@@ -25,4 +29,6 @@ def get_config() -> ConfigDict:
     config.name = "aquila2_70b"
     config.model = to_config_dict(AQUILA2["70b"])
     config.train.batch = BATCH
+    phases = aquila2_34b.phases(TOKENS, SPAN)
+    config.data.phases = [to_config_dict(phase).to_dict() for phase in phases]
     return config

@@ -159,7 +159,9 @@ def engines(corpus: pathlib.Path, work: pathlib.Path) -> dict:
     for name, how in ENGINES.items():
         began = time.monotonic()
         place = work / name.replace(" ", "_")
-        cleaned = pipeline.clean(documents, settings, str(place), tell=say, **how)
+        workers, engine = how.get("workers", 1), how.get("engine", "local")
+        given = dataclasses.replace(settings, engine=engine)
+        cleaned = pipeline.clean(documents, given, str(place), workers=workers, tell=say)
         made = ([(one.id, one.text) for one in cleaned.documents], cleaned.report.to_json())
         first = first or made
         found[name] = {

@@ -9,6 +9,8 @@ from aquila_jax.core.signals import Request
 SURE = 0.9
 CONFIRMATIONS = 3  # forecasts in a row, the last one included
 CALM_WINDOWS = 2
+NO_GAIN = 0.005  # of the loss: what is left to gain by the forecast, and not worth waiting for
+SETTLED = 1 / 3  # of the sequences: what slopes are measured on must lie in one phase
 LOST = 0.05  # chance of the target, below which a forecast gives up
 EARLY = 0.25  # of the run; before, a good run may still look bad (pilot 4.4, reading 11)
 
@@ -48,9 +50,39 @@ def confirm(s: Situation) -> dict[str, int]:
     streaks = dict(s.memory.streaks)
     if s.assessment.forecast is not None:
         streaks["start_decay"] = streaks.get("start_decay", 0) + 1 if better_decay(s) else 0
+        if s.upcoming is not None and "forecast" in s.upcoming.on:
+            done = left_to_gain(s) < NO_GAIN * s.assessment.loss
+            streaks["no_gain"] = streaks.get("no_gain", 0) + 1 if done else 0
         lost = s.odds is not None and s.odds < LOST and s.progress >= EARLY
         streaks["hopeless"] = streaks.get("hopeless", 0) + 1 if lost else 0
     return streaks
+
+
+def left_to_gain(s: Situation) -> float:
+    """Nats that the rest of the plan still brings, by the most hopeful end of the forecast's band."""
+    told = s.assessment.forecast
+    return s.assessment.loss - (told.final_loss if told.low is None else told.low)
+
+
+def next_phase(s: Situation) -> Proposal | None:
+    """Begins the next phase of the recipe when the present data have nothing more to give.
+
+    Why: on a plateau the report went on to other data, and sharp drops followed (arXiv 2408.07410,
+    section 3.2). Either event counts only once the present phase fills the last third of what was
+    read, which is what the plateau and the forecast look at.
+    """
+    if s.upcoming is None or s.sequences - s.upcoming.since < SETTLED * s.sequences:
+        return None
+    evidence = {}
+    alarm = s.alarm("plateau")
+    if "plateau" in s.upcoming.on and alarm:
+        evidence = {"event": "plateau"} | alarm.evidence
+    elif s.assessment.forecast and s.memory.streaks.get("no_gain", 0) >= CONFIRMATIONS:
+        evidence = {"event": "forecast", "left_to_gain": left_to_gain(s)}
+    if not evidence:
+        return None
+    arguments = {"phase": s.upcoming.number, "name": s.upcoming.name, "why": evidence["event"]}
+    return Proposal(request=Request("phase", arguments), evidence=evidence)
 
 
 def grow_batch(s: Situation) -> Proposal | None:

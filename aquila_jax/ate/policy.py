@@ -112,7 +112,8 @@ def _act(
     action = Action(state.clock, step, rule.name, rule.family)
     state = state._replace(actions=(*state.actions, action))
     predict = None
-    if s.config.mode == "act" and not _stops(proposal):
+    tried = s.config.mode == "act" and rule.window(s) > 0
+    if tried and not _stops(proposal):
         trial = trials.open_trial(state, s, rule=rule, proposal=proposal, control=control)
         state, predict = state._replace(trial=trial), trials.prediction(trial, s, rule=rule)
     if _stops(proposal):

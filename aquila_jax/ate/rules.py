@@ -14,7 +14,10 @@ RULES = (
     Rule("back_off", "rate", 2, 5, rate_rules.back_off),
     Rule("calm_logits", "rate", 2, 5, rate_rules.calm_logits),
     Rule("recover", "rate", 2, 20, rate_rules.recover),
+    Rule("next_phase", "plan", 1, 100, plan_rules.next_phase, judge="none"),
     Rule("start_decay", "plan", 1, 2, plan_rules.start_decay),
     Rule("grow_batch", "batch", 2, 8, plan_rules.grow_batch, judge="none"),
     Rule("gate", "mixture", 2, 3, data_rules.gate, judge="none"),
+    # Each move is small and bounded: it is not put on trial, which would keep the others waiting.
+    Rule("mix", "mixture", 1, 100, data_rules.mix, lambda s: 0, "none"),
 )

@@ -22,6 +22,8 @@ class MentorConfig:
     reference_ratio: tuple[float, ...] = ()  # update ratios of a good proxy run over its progress
     most_lr_scale: float = 1.0  # above 1 a rate found too low by the reference may be raised
     grow_batch_at: tuple[float, ...] = ()  # shares of the run at which the batch doubles
+    online_weights: Literal["off", "aquila", "ado"] = "off"  # the mixture follows the learning
+    language_balance: dict[str, float] = dataclasses.field(default_factory=dict)  # zh 1, en 2
     probe: float = 0.0  # of the run, for each learning rate tried before the first step; 0: none
     target_loss: float = 0.0  # nats; the forecast says when it is reached; 0: none
     rewinds: int = 3
@@ -29,6 +31,17 @@ class MentorConfig:
     snapshots: int = 4  # held in host memory
 
     def __post_init__(self):
+        if self.online_weights not in ("off", "aquila", "ado"):
+            raise ValueError(
+                f"mentor.online_weights={self.online_weights!r} must be 'off', 'aquila' or 'ado'."
+            )
+        if self.online_weights != "off" and (self.mode == "off" or self.policy != "aquila"):
+            raise ValueError(
+                f"mentor.online_weights={self.online_weights!r} needs mode 'shadow' or 'act' and "
+                f"policy 'aquila', not {self.mode!r} and {self.policy!r}."
+            )
+        if self.language_balance and not min(self.language_balance.values()) > 0:
+            raise ValueError(f"mentor.language_balance={self.language_balance} must be positive.")
         if unknown := sorted(set(self.may) - {"decay", "stop", "gate"}):
             raise ValueError(f"mentor.may={unknown} must be of 'decay', 'stop' and 'gate'.")
         if self.snapshot_every < 1 or self.snapshots < 1:
@@ -61,6 +74,22 @@ class Decay(NamedTuple):
     probability: float  # that the gain is worth it
 
 
+class Upcoming(NamedTuple):
+    """The next phase of the recipe, and since when the present one lasts."""
+
+    number: int
+    name: str
+    on: tuple[str, ...]  # events that begin it
+    since: int  # sequences
+
+
+class Mix(NamedTuple):
+    """The mixture that online weights want next, and what they saw."""
+
+    weights: dict[str, float]  # domain -> share
+    evidence: dict[str, Any]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Situation:
     """One finished step, as all rules see it."""
@@ -84,6 +113,8 @@ class Situation:
     reference: tuple[float, float] | None = None
     odds: float | None = None  # that the target is reached, by the forecast; None: nobody knows
     decays: tuple[Decay, ...] = ()  # what the forecast says of other decays; when there is one
+    upcoming: Upcoming | None = None  # None: this is the last phase
+    mix: Mix | None = None  # None: not asked at this step, or too early to tell
 
     def alarm(self, *kinds: str) -> Alarm | None:
         """The first alarm of these kinds that this step raised."""

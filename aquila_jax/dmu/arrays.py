@@ -85,7 +85,10 @@ def collect(numbers: Numbers, requests: list[ts.Future]) -> np.ndarray:
     """The numbers of a span, fewer than asked for only past the array's end."""
     results = [request.result() for request in requests]
     if any(result.state != "value" for result in results):
-        raise ValueError(f"a file of {numbers.files.url} is missing; prepare the store again.")
+        raise ValueError(
+            f"a file of {numbers.files.url} is missing: its source has vanished; put it back, or "
+            "prepare the store again, and run the same command."
+        )
     content = b"".join(result.value for result in results)
     return np.frombuffer(content, numbers.dtype.newbyteorder("<"))
 

@@ -84,10 +84,13 @@ def clean(
 
 
 def fingerprint(settings: Settings) -> list[Any]:
-    """All that decides what the cleaning leaves, but the documents."""
+    """All that decides what the cleaning leaves, but the documents and where files lie."""
     read = (*(settings.leaks.evaluations if settings.leaks else ()), settings.scorer)
     digests = [hashlib.sha256(places.read_bytes(file)).hexdigest() for file in read if file]
-    return [shaping(settings), digests]
+    values = shaping(settings) | {"scorer": bool(settings.scorer)}
+    if settings.leaks:
+        values["leaks"] |= {"evaluations": len(settings.leaks.evaluations)}
+    return [values, digests]
 
 
 def _reading(source: SourceFile, files: Sequence[SourceFile], account: dict) -> Reading:

@@ -34,6 +34,12 @@ def join(folder: str, *names: str) -> str:
     return "/".join([folder.rstrip("/") or "/", *names])
 
 
+def absolute(uri: str) -> str:
+    """The place by a name that means the same to a process that stands elsewhere."""
+    fs, path = filesystem(uri)
+    return path if is_local(fs) else uri
+
+
 def exists(uri: str) -> bool:
     """Whether something lies there."""
     fs, path = filesystem(uri)

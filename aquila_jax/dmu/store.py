@@ -1,5 +1,6 @@
 """The token store: tokens of every domain, read at any place, from local disk or gs://."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -16,11 +17,15 @@ ARRAYS = ("tokens", "offsets", "provenance", "provenance_offsets")
 
 
 class TokenStore:
-    """A whole store, open for reading. It holds no tokens, only the offsets that were asked for."""
+    """A whole store, open for reading. It holds no tokens, only the offsets that were asked for.
 
-    def __init__(self, path: str, manifest: Manifest):
+    `elsewhere`: domain -> folder of those that lie in another store, see `join`.
+    """
+
+    def __init__(self, path: str, manifest: Manifest, elsewhere: dict[str, str] | None = None):
         self.path = path
         self.manifest = manifest
+        self.elsewhere = elsewhere or {}
         self._numbers: dict[tuple[str, str, str], arrays.Numbers] = {}
         self._offsets: dict[tuple[str, str], np.ndarray] = {}
 
@@ -87,7 +92,7 @@ class TokenStore:
     def provenance(self, split: Split, domain: str, index: int) -> dict[str, Any]:
         """Where a document is from: its id, source, file and line."""
         begin, end = self._span((split, domain, "provenance_offsets"), index, 2).tolist()
-        array = arrays.open_array(places.join(self.path, split, domain, "provenance"))
+        array = arrays.open_array(self._folder(split, domain, "provenance"))
         return json.loads(array[begin:end].read().result().tobytes())
 
     def _span(self, key: tuple[str, str, str], begin: int, length: int) -> np.ndarray:
@@ -99,7 +104,7 @@ class TokenStore:
             split, domain, name = key
             info, numbers = (
                 self.info(split, domain),
-                arrays.open_numbers(places.join(self.path, *key)),
+                arrays.open_numbers(self._folder(*key)),
             )
             size = info.tokens if name == "tokens" else info.documents + 1
             if numbers.size != size:
@@ -109,6 +114,9 @@ class TokenStore:
                 )
             self._numbers[key] = numbers
         return self._numbers[key]
+
+    def _folder(self, split: Split, domain: str, name: str) -> str:
+        return places.join(self.elsewhere.get(domain, self.path), split, domain, name)
 
     def _index(self, split: Split, domain: str) -> int:
         names = self.names(split)
@@ -129,6 +137,19 @@ def open_store(path: str) -> TokenStore:
                 "prepare it again."
             )
     return TokenStore(path, manifest)
+
+
+def join(store: TokenStore, other: TokenStore) -> TokenStore:
+    """Both stores as one, the domains of `other` behind; ValueError if a name is in both."""
+    names = {info.name for split in SPLITS for info in other.manifest.split(split)}
+    if twice := sorted(names & {name for split in SPLITS for name in store.names(split)}):
+        raise ValueError(
+            f"{other.path}: domains {twice} are in the run already; prepare the source under a "
+            "new name."
+        )
+    both = {split: store.manifest.split(split) + other.manifest.split(split) for split in SPLITS}
+    manifest = dataclasses.replace(store.manifest, **both)
+    return TokenStore(store.path, manifest, store.elsewhere | dict.fromkeys(names, other.path))
 
 
 def verify(store: TokenStore) -> None:

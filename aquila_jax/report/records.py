@@ -50,9 +50,13 @@ def last_told(run: Run) -> dict:
 
 
 def language_of(run: Run) -> dict[str, str]:
-    """Domain -> language, as the journal's first entry has it."""
+    """Domain -> language, as the journal's first entry has it, and of sources that joined."""
     told = (inner(entry, "domains") for entry in run.journal if entry["kind"] == "start")
-    return next(told, {})
+    named = dict(next(told, {}))
+    for entry in run.journal:
+        joined = inner(entry, "add_source").get("domains", {})
+        named |= {name: domain["language"] for name, domain in joined.items()}
+    return named
 
 
 def smoothed_loss(steps: columns.Columns) -> float:

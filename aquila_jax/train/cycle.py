@@ -11,9 +11,10 @@ from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import mentor, oddity
+from aquila_jax.train import mentor, oddity, phases
 from aquila_jax.train.host import HostState
 from aquila_jax.train.mentor import Mentor
+from aquila_jax.train.mixing import Supply
 from aquila_jax.train.state import Program, TrainState
 from aquila_jax.train.step import train_step
 from aquila_jax.tsm.context import Context
@@ -60,8 +61,8 @@ class Learned(NamedTuple):
 def opening(machine: Machine, host: HostState) -> list[dict]:
     """The first lines of the journal: what is to be learned, and from which mixture."""
     start = {"kind": "start", "name": machine.config.name, "domains": machine.mentor.languages}
-    mixture = {"kind": "mixture", "first_sequence": 0, "weights": host.weights}
-    return [start | {"sizes": machine.stream.sizes}, mixture]
+    start |= {"sizes": machine.stream.sizes}
+    return [start, *phases.opening(machine.config, host)]
 
 
 def shape(machine: Machine, host: HostState) -> tuple[int, int]:
@@ -97,9 +98,9 @@ def statistics(machine: Machine, step: int) -> Literal["light", "heavy"]:
     return "light" if step % machine.config.train.heavy_every else "heavy"
 
 
-def variant(machine: Machine, host: HostState) -> tuple[int, str]:
+def variant(machine: Machine, host: HostState) -> tuple[int, int, str]:
     """What decides which compiled program the next step runs."""
-    return host.batch, statistics(machine, host.step + 1)
+    return machine.program.domains, host.batch, statistics(machine, host.step + 1)
 
 
 def count(host: HostState, done: InFlight) -> HostState:
@@ -125,16 +126,39 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
     state, lines, decision = mentor.consider(
         machine.mentor,
         host.mentor,
-        done.signals,
+        _wide(done.signals, len(machine.mentor.languages)),
         control=host.control,
         context=context,
         batches=host.batches,
+        upcoming=phases.upcoming(config, host),
+        supply=_supply(machine, host, done),
     )
     host = dataclasses.replace(host, mentor=state)
     if config.mentor.mode != "act":
         return Learned(host, lines, None)
     host, more = hosts.obey(host, decision)
     return Learned(host, [*lines, *more], decision)
+
+
+def _wide(signals: Signals, domains: int) -> Signals:
+    """With room for domains that joined while the step was on its way."""
+    names = ("domain_nats_M", "domain_tokens_M", "token_oddity_MC")
+    told = {name: getattr(signals, name) for name in names}
+    more = domains - len(signals.domain_nats_M)
+    wide = {
+        name: np.pad(sums, [(0, more)] + [(0, 0)] * (sums.ndim - 1))
+        for name, sums in told.items()
+        if sums is not None
+    }
+    return signals._replace(**wide)
+
+
+def _supply(machine: Machine, host: HostState, done: InFlight) -> Supply | None:
+    """The data, once a window, where online weights are asked for."""
+    wanted = machine.config.mentor.online_weights != "off"
+    if not wanted or done.step % machine.mentor.window:
+        return None
+    return phases.supply(machine.config, host, done.sequences)
 
 
 def judge(

@@ -8,9 +8,8 @@ from aquila_jax.train.host import HostState
 def examine(run) -> HostState:
     """Measures the model of a `Run` where it stands; the host's state after it."""
     where, lines = {"step": run.host.step, "tokens": run.host.targets}, []
-    for line in suite.evaluate(
-        run.config.evaluate, run.state.model, run.store, length=run.config.data.length
-    ):
+    config, store = run.config, run.machine.stream.store
+    for line in suite.evaluate(config.evaluate, run.state.model, store, length=config.data.length):
         lines.append(where | line)
         run.records.evaluation(lines[-1])
         run.report(suite.in_words(line))

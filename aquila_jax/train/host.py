@@ -8,9 +8,10 @@ import numpy as np
 from aquila_jax.ate.optimizer import neutral_control
 from aquila_jax.config import Config
 from aquila_jax.core.signals import Control, Decision
-from aquila_jax.dmu import exclusion, ledger_json, prior
+from aquila_jax.dmu import exclusion, ledger_json, prior, recipe
 from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.dmu.ledger import Ledger
+from aquila_jax.dmu.recipe import Place
 from aquila_jax.train import mentor
 from aquila_jax.train.mentor import Mentor, MentorState
 
@@ -29,6 +30,8 @@ class HostState:
     ledger: Ledger
     weights: dict[str, float]  # of the ledger's last entry
     batches: tuple[tuple[int, int], ...]  # (first step, sequences a step) of each batch size
+    place: Place  # in the recipe
+    joined: tuple[dict, ...]  # stores that came in on the way: {"store": path, "domains": {...}}
     steers: int  # changes by a person that were taken so far
     control: Control
     mentor: MentorState
@@ -41,8 +44,10 @@ class HostState:
 
 def start(config: Config, mentor_: Mentor, sizes: Mapping[str, int]) -> HostState:
     """Before the first step; `sizes` are the sequences of each domain."""
-    total = config.schedule.total
-    weights = prior.mixture(config.data.mixture, config.data.weights, dict(sizes), total)
+    data, total = config.data, config.schedule.total
+    weights = prior.mixture(data.mixture, data.weights, dict(sizes), total)
+    if data.phases:
+        weights = recipe.mixtures(data.phases, sizes, total)[0]
     control = neutral_control(config.optimizer, config.schedule, config.train.z_loss)
     return HostState(
         step=0,
@@ -53,6 +58,8 @@ def start(config: Config, mentor_: Mentor, sizes: Mapping[str, int]) -> HostStat
         ledger=ledgers.start(config.data.seed, dict(sizes), weights),
         weights=weights,
         batches=((1, config.train.batch),),
+        place=Place(),
+        joined=(),
         steers=0,
         control=control,
         mentor=mentor.start(mentor_, control),
@@ -75,15 +82,35 @@ def obey(host: HostState, decision: Decision) -> tuple[HostState, list[dict]]:
     if decision.request is not None and decision.request.kind == "batch":
         grown = (host.step + 1, decision.request.arguments["batch"])
         host = dataclasses.replace(host, batches=(*host.batches, grown))
-    return remix(host, decision.weights or host.weights)
+    lines = []
+    if decision.request is not None and decision.request.kind == "phase":
+        host, lines = enter(host, **decision.request.arguments)
+    host, more = remix(host, decision.weights or host.weights)
+    return host, [*lines, *more]
+
+
+def enter(host: HostState, *, phase: int, name: str, why: str) -> tuple[HostState, list[dict]]:
+    """A phase of the recipe begins; its mixture comes with the steps that follow."""
+    where = {"first_step": host.step + 1, "first_sequence": host.sequences}
+    line = {"kind": "phase", "name": name, "why": why} | where
+    return dataclasses.replace(host, place=Place(phase, host.sequences, 0)), [line]
 
 
 def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[dict]]:
-    """Another mixture from the next sequence on, unless it is the one in force."""
+    """Another mixture from the next sequence on, unless it is the one in force.
+
+    Domains of stores that joined come into the ledger with the first mixture that names them.
+    """
     if weights == host.weights:
         return host, []
     first = int(exclusion.jump(host.ledger.skips, np.int64(host.sequences)))
-    ledger = ledgers.append(host.ledger, first, weights)
+    new = {
+        name: told["sequences"]
+        for source in host.joined
+        for name, told in source["domains"].items()
+        if name not in host.ledger.domains
+    }
+    ledger = ledgers.append(host.ledger, first, weights, sizes=new)
     line = {"kind": "mixture", "first_sequence": first, "weights": weights}
     return dataclasses.replace(host, ledger=ledger, weights=weights), [line]
 
@@ -109,6 +136,8 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
         timeline=now.timeline + 1,
         ledger=_skip(ledger, ranges),
         batches=batches,
+        place=now.place,
+        joined=now.joined,
         steers=now.steers,
         control=decision.control._replace(**limits),
         mentor=then.mentor._replace(policy=now.mentor.policy, successor=now.mentor.successor),
@@ -121,7 +150,9 @@ def to_json(host: HostState) -> dict:
     fields = {name: getattr(host, name) for name in _PLAIN}
     return fields | {
         "batches": host.batches,
+        "place": host.place,
         "ledger": ledger_json.to_json(host.ledger),
+        "joined": host.joined,
         "control": host.control._asdict(),
         "mentor": mentor.to_json(host.mentor),
     }
@@ -132,6 +163,8 @@ def from_json(value: dict) -> HostState:
     return HostState(
         **{name: value[name] for name in _PLAIN},
         batches=tuple((first, batch) for first, batch in value["batches"]),
+        place=Place(*value["place"]),
+        joined=tuple(value["joined"]),
         ledger=ledger_json.from_json(value["ledger"]),
         control=Control(**value["control"]),
         mentor=mentor.from_json(value["mentor"]),

@@ -8,12 +8,12 @@ steer/refused/NAME.json    with the reason beside it
 import json
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from aquila_jax.core.journal import read_lines
 from aquila_jax.dmu import places, staging
-from aquila_jax.train import agree, orders
+from aquila_jax.train import agree, newcomers, orders
+from aquila_jax.train.cycle import Machine
 from aquila_jax.train.host import HostState
 from aquila_jax.train.workdir import Workdir
 
@@ -52,18 +52,20 @@ class Inbox:
         order = self.taken(host)
         return host if order is None else orders.apply(host, order)[0]
 
-    def orders(self, host: HostState, languages: Mapping[str, str]) -> list[dict]:
+    def orders(self, host: HostState, machine: Machine) -> list[dict]:
         """What to do before the next step: an order taken earlier, or one of the inbox."""
         if host.steers < len(self.accepted):
             return [order for order in [self.taken(host)] if order is not None]
         if host.step % EVERY:
             return []
-        found = agree.told(self._look())
+        found = agree.told(self._look(machine))
         if found is None:
             return []
-        name, text = found
+        name, text, source, reason = found
         try:
-            order = orders.parse(text, host, languages)
+            if reason:
+                raise ValueError(reason)
+            order = orders.parse(text, host, machine.mentor.languages, source)
         except ValueError as error:
             self._refuse(name, str(error), host.step)
             return []
@@ -76,7 +78,8 @@ class Inbox:
         files = self._files("accepted") if self.folder.writes else []
         return [json.loads(places.read_bytes(file)) for file in files]
 
-    def _look(self) -> tuple[str, str] | None:
+    def _look(self, machine: Machine) -> list | None:
+        """Name and text of an order, the source that it adds, and why that cannot be."""
         resting = staging.is_staged(self.folder.path) and time.monotonic() < self.looked + REST
         if not self.folder.writes or resting:
             return None
@@ -84,7 +87,13 @@ class Inbox:
         files = self._files("inbox")
         if not files:
             return None
-        return files[0].rpartition("/")[2], places.read_bytes(files[0]).decode("utf-8", "replace")
+        text, source, reason = places.read_bytes(files[0]).decode("utf-8", "replace"), None, ""
+        try:
+            if place := orders.read(text).get("add_source"):
+                source = newcomers.inspect(machine.config, machine.stream.store, str(place))
+        except (ValueError, OSError) as error:
+            reason = str(error)
+        return [files[0].rpartition("/")[2], text, source, reason]
 
     def _files(self, part: str) -> list[str]:
         folder = places.join(self.home, part)

@@ -15,7 +15,7 @@ from aquila_jax.dmu import account, places, prior, recipe, staging, trace
 from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
-from aquila_jax.train import host
+from aquila_jax.train import host, newcomers
 from aquila_jax.train.host import HostState
 from aquila_jax.train.machinery import machine
 from aquila_jax.train.state import TrainState, abstract_state
@@ -63,7 +63,7 @@ def evaluate(
             questions=config.evaluate.questions + questions,
             shots=shots,
         )
-        store = open_store(config.data.store)
+        store = newcomers.open_all(config, where.joined)
         for line in suite.evaluate(plan, state.model, store, length=config.data.length):
             yield {"step": where.step, "tokens": where.targets} | line
 
@@ -86,8 +86,8 @@ def documents(workdir: Path, step: int, *, report: Callable) -> list[trace.Trace
     if not lines:
         raise ValueError(f"{workdir} has no step {step} in its metrics.jsonl.")
     last = lines[-1]["sequences"]
-    store = open_store(config.data.store)
-    stream = Stream(store, config.data.length, config.data.packing)
     with jax.set_mesh(sharding.make_mesh(dict(config.train.mesh))):
         _, where = restore(config, workdir, step=None, report=report)
+    store = newcomers.open_all(config, where.joined)
+    stream = Stream(store, config.data.length, config.data.packing)
     return trace.trace(store, stream, where.ledger, last - lines[-1]["batch"], last)

@@ -1,14 +1,16 @@
 """From a configuration to the machine that its steps run on."""
 
 import json
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 import jax
 
 from aquila_jax.config import Config
 from aquila_jax.dmu.store import TokenStore
 from aquila_jax.dmu.stream import Stream
-from aquila_jax.train import oddity
+from aquila_jax.train import newcomers, oddity
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.state import Program
@@ -35,6 +37,11 @@ def machine(config: Config, store: TokenStore) -> Machine:
         stream=Stream(store, config.data.length, config.data.packing),
         mentor=Mentor(config, languages, calibrations()),
     )
+
+
+def opened(config: Config, joined: Sequence[Mapping[str, Any]]) -> Machine:
+    """With the store of the configuration and those that joined since, watched."""
+    return watching(machine(config, newcomers.open_all(config, joined)))
 
 
 def watching(machine: Machine) -> Machine:

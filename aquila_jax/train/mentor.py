@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from aquila_jax.ate import memory, policy
 from aquila_jax.ate.memory import PolicyState
 from aquila_jax.ate.optimizer import neutral_control
-from aquila_jax.ate.situation import Decay, Situation
+from aquila_jax.ate.situation import Decay, Situation, Upcoming
 from aquila_jax.config import Config
 from aquila_jax.core.signals import Alarm, Assessment, Control, Decision, Signals
 from aquila_jax.train.foresight import Foresight
+from aquila_jax.train.mixing import MixState, Supply, propose
 from aquila_jax.tsm import early_warning, monitor, peers, snapshot, successor
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
@@ -27,12 +28,13 @@ RATIO_MEMORY = 10  # steps after which a tenth is left of a ratio smoothed by 0.
 
 
 class MentorState(NamedTuple):
-    """What monitor and policy remember, what the peers' rule would, and the last better model."""
+    """What all that watch and decide remember, and the last better model."""
 
     monitor: MonitorState
     policy: PolicyState
     peers: PeerState
     successor: SuccessorState
+    mixing: MixState
 
 
 class Mentor(NamedTuple):
@@ -73,7 +75,9 @@ class Mentor(NamedTuple):
 def start(mentor: Mentor, control: Control) -> MentorState:
     """Before the first step."""
     settings = mentor.settings(mentor.foresight(control, ((1, mentor.config.train.batch),)))
-    return MentorState(monitor.start(settings), policy.start(), peers.start(), successor.start())
+    return MentorState(
+        monitor.start(settings), policy.start(), peers.start(), successor.start(), MixState()
+    )
 
 
 def consider(
@@ -84,15 +88,27 @@ def consider(
     control: Control,
     context: Context,
     batches: tuple[tuple[int, int], ...],
+    upcoming: Upcoming | None = None,
+    supply: Supply | None = None,
 ) -> tuple[MentorState, list[dict], Decision]:
     """One finished step: the next state, lines for the journal, and what to do.
 
     `control` is the one in force; the decision holds from `train.lag` + 1 steps later on.
+    `upcoming`: the next phase of the recipe. `supply`: the data, when it is time for new weights.
     """
     foresight = mentor.foresight(control, batches)
     settings = mentor.settings(foresight)
     watching, assessment = monitor.observe(settings, state.monitor, signals, context=context)
     skipping, assessment = _as_peers(mentor, state.peers, signals, assessment)
+    mixing, mix = state.mixing, None
+    if supply is not None:
+        mixing, mix = propose(
+            mentor.config.mentor,
+            mixing,
+            watching.history,
+            supply=supply,
+            languages=mentor.languages,
+        )
     situation = _situation(mentor, state.policy, assessment, control=control, context=context)
     outlook = {}
     if assessment.forecast is not None:
@@ -102,11 +118,13 @@ def consider(
         odds=outlook.get("target", {}).get("chance"),
         reference=_reference(mentor, settings.warning, context),
         decays=_decays(mentor, foresight, watching, assessment),
+        upcoming=upcoming,
+        mix=mix,
     )
     deciding, decision, notes = policy.decide(situation)
     lines = [*_told(assessment, outlook), *notes]
     lines += decided(mentor.config.mentor.mode, decision, control)
-    return MentorState(watching, deciding, skipping, state.successor), lines, decision
+    return MentorState(watching, deciding, skipping, state.successor, mixing), lines, decision
 
 
 def judge(state: MentorState, evaluation: Sequence[Mapping]) -> tuple[MentorState, list[dict]]:
@@ -122,6 +140,7 @@ def to_json(state: MentorState) -> dict:
         "policy": memory.to_json(state.policy),
         "peers": snapshot.to_json(state.peers),
         "successor": snapshot.to_json(state.successor),
+        "mixing": snapshot.to_json(state.mixing),
     }
 
 
@@ -132,6 +151,7 @@ def from_json(value: Mapping[str, Any]) -> MentorState:
         memory.from_json(value["policy"]),
         snapshot.from_json(PeerState, value["peers"]),
         snapshot.from_json(SuccessorState, value["successor"]),
+        snapshot.from_json(MixState, value["mixing"]),
     )
 
 

@@ -17,9 +17,13 @@ SAMPLE, MOST = 64, 4096  # sequences of a domain, and of all
 
 
 def usual(stream: Stream, vocab: int) -> Usual:
-    """What sequences of the store look like, from some of each domain, evenly spaced."""
-    each = max(2 * tokens.LEAST, min(SAMPLE, MOST // len(stream.domains)))
-    return tokens.usual([_rows(stream, domain, each) for domain in stream.domains], vocab)
+    """What sequences of the store look like, from some of each domain, evenly spaced.
+
+    The store that the run began with sets the measure: what joins changes nothing for the others.
+    """
+    first = len(stream.domains) - len(set(stream.domains) & set(stream.store.elsewhere))
+    each = max(2 * tokens.LEAST, min(SAMPLE, MOST // first))
+    return tokens.usual([_rows(stream, name, each) for name in stream.domains], vocab, first=first)
 
 
 def _rows(stream: Stream, name: str, count: int) -> np.ndarray:

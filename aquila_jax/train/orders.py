@@ -9,6 +9,7 @@ from typing import Any
 from aquila_jax.ate import policy
 from aquila_jax.core.signals import Decision, Request
 from aquila_jax.train import host as hosts
+from aquila_jax.train import newcomers
 from aquila_jax.train.host import HostState
 
 VERSION = 1
@@ -16,21 +17,29 @@ RANGES = {
     "lr_scale": (0.0, 10.0), "clip_norm": (1e-6, 1e6), "weight_decay_scale": (0.0, 10.0),
     "z_loss": (0.0, 1.0), "decay_start": (0.0, math.inf), "decay_end": (1.0, math.inf),
 }  # fmt: skip
-FIELDS = {"version", "author", "why", "control", "weights", "exclude", "request"}
+FIELDS = {"version", "author", "why", "control", "weights", "exclude", "request", "add_source"}
 REQUESTS = ("checkpoint", "rewind", "stop")
 
 
-def parse(text: str, host: HostState, languages: Mapping[str, str]) -> dict:
-    """The order in `text`, checked against the run as it stands; ValueError says what is wrong.
-
-    `languages`: domain -> language.
-    """
+def read(text: str) -> dict:
+    """The order in `text`, as it was handed in."""
     try:
         order = json.loads(text)
     except ValueError as error:
         raise ValueError(f"the order is not JSON ({error}); use `aquila_jax steer`.") from error
     if not isinstance(order, dict):
         raise ValueError("the order must be a JSON object; use `aquila_jax steer`.")
+    return order
+
+
+def parse(
+    text: str, host: HostState, languages: Mapping[str, str], source: dict | None = None
+) -> dict:
+    """The order in `text`, checked against the run as it stands; ValueError says what is wrong.
+
+    `languages`: domain -> language. `source`: what `newcomers.inspect` says of a store to add.
+    """
+    order = read(text)
     if order.get("version") != VERSION:
         raise ValueError(
             f"the order has version {order.get('version')!r}, this run reads version {VERSION}; "
@@ -42,7 +51,11 @@ def parse(text: str, host: HostState, languages: Mapping[str, str]) -> dict:
         raise ValueError("the order names no author; add --author NAME.")
     checked = {"author": order["author"], "why": str(order.get("why", ""))}
     checked["control"] = _control(order.get("control") or {}, host)
-    checked["weights"] = _weights(order.get("weights") or {}, host, languages)
+    known = languages | newcomers.languages(source)
+    checked["weights"] = _weights(order.get("weights") or {}, host, known)
+    if source:
+        checked["weights"] = checked["weights"] or newcomers.shares(source, host)
+        checked["add_source"] = source
     checked["exclude"] = _ranges(order.get("exclude") or [], host)
     checked["request"] = _request(order.get("request"), host)
     if not any(checked[key] for key in ("control", "weights", "exclude", "request")):
@@ -57,6 +70,9 @@ def apply(host: HostState, order: dict) -> tuple[HostState, list[dict]]:
     line = {"kind": "steer", "author": order["author"], "why": order["why"], "control": changed}
     line |= {"effective_step": host.step + 1, "weights": order["weights"] or None}
     line |= {"exclude": order["exclude"], "request": order["request"]}
+    if source := order.get("add_source"):
+        line["add_source"] = source
+        host = dataclasses.replace(host, joined=(*host.joined, source))
     remembered = policy.steered(host.mentor.policy, order["control"])
     host = dataclasses.replace(
         host, steers=host.steers + 1, mentor=host.mentor._replace(policy=remembered)
@@ -113,10 +129,11 @@ def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[
         raise ValueError(f"weights {given} must be numbers of at least 0, not all of them 0.")
     if set(given) != set(languages):
         own = {
-            name: sum(host.weights[d] for d in languages if languages[d] == name) for name in known
+            name: sum(host.weights[d] for d in host.weights if languages[d] == name)
+            for name in known
         }
         given = {
-            name: given[language] * host.weights[name] / max(own[language], 1e-12)
+            name: given[language] * host.weights.get(name, 0.0) / max(own[language], 1e-12)
             for name, language in languages.items()
         }
     total = sum(given.values())

@@ -1,4 +1,4 @@
-"""The batches that come next, read ahead; opened anew where the ledger or the batch changes."""
+"""The batches that come next, read ahead; opened anew where what they follow from changes."""
 
 from aquila_jax.core.signals import Batch
 from aquila_jax.train import cycle
@@ -9,20 +9,20 @@ from aquila_jax.train.host import HostState
 class Reader:
     """One iterator at a time."""
 
-    def __init__(self, machine: Machine):
-        self.machine, self.batches, self.source = machine, None, None
+    def __init__(self):
+        self.batches, self.source = None, None
 
-    def next(self, host: HostState) -> Batch:
+    def next(self, machine: Machine, host: HostState) -> Batch:
         """The batch of the next step, this process's rows of it."""
-        source = host.ledger, host.batch
+        source = machine.stream, host.ledger, host.batch
         if self.batches is None or source != self.source:
             self.close()
-            left = -(-(self.machine.config.schedule.total - host.sequences) // host.batch)
-            shape, rows = cycle.shape(self.machine, host), cycle.rows(self.machine, host)
-            self.batches = self.machine.stream.batches(
+            left = -(-(machine.config.schedule.total - host.sequences) // host.batch)
+            shape, rows = cycle.shape(machine, host), cycle.rows(machine, host)
+            self.batches = machine.stream.batches(
                 host.ledger, host.sequences, shape, rows, steps=left
             )
-            self.source = source  # a ledger equals only itself
+            self.source = source  # a ledger, like a stream, equals only itself
         return next(self.batches)
 
     def close(self) -> None:

@@ -20,16 +20,18 @@ _HEAVY |= {"output_logit_max": "output_logit_max"}
 def to_line(signals: Signals, control: Control, languages: Mapping[str, str]) -> dict:
     """`languages`: domain -> language, in the order of domain ids. Floats stay exact."""
     line = {name: float(getattr(signals, name)) for name in _SCALARS}
-    nats = dict(zip(languages, signals.domain_nats_M.tolist(), strict=True))
-    tokens = dict(zip(languages, signals.domain_tokens_M.tolist(), strict=True))
-    line["domain_nats"] = {name: nats[name] for name in languages if tokens[name]}
-    line["domain_tokens"] = {name: int(tokens[name]) for name in languages if tokens[name]}
-    line["domain_loss"] = {name: nats[name] / tokens[name] for name in languages if tokens[name]}
+    # A step that was on its way when a domain joined knows nothing of it.
+    nats = dict(zip(languages, signals.domain_nats_M.tolist(), strict=False))
+    tokens = dict(zip(languages, signals.domain_tokens_M.tolist(), strict=False))
+    present = [name for name in tokens if tokens[name]]
+    line["domain_nats"] = {name: nats[name] for name in present}
+    line["domain_tokens"] = {name: int(tokens[name]) for name in present}
+    line["domain_loss"] = {name: nats[name] / tokens[name] for name in present}
     line["language_loss"] = by_language(nats, tokens, languages)
     line |= {key: getattr(signals, name).tolist() for key, name in _PER_LAYER.items()}
     line |= control._asdict()
     if signals.token_oddity_MC is not None:
-        rows = zip(languages, signals.token_oddity_MC.astype(int).tolist(), strict=True)
+        rows = zip(languages, signals.token_oddity_MC.astype(int).tolist(), strict=False)
         line["token_oddity"] = {name: row for name, row in rows if row[0]}
     if signals.weight_std_PN is not None:
         line |= {key: getattr(signals, name).tolist() for key, name in _HEAVY.items()}

@@ -20,7 +20,9 @@ from aquila_jax.tsm import pace
 class Records:
     """The clock, and the files that grow with every step."""
 
-    def __init__(self, folder: Workdir, languages: dict[str, str], *, report: Callable):
+    def __init__(
+        self, folder: Workdir, languages: Callable[[], dict[str, str]], *, report: Callable
+    ):
         self.folder, self.languages, self.report = folder, languages, report
         config = folder.config
         self.flops_per_token = flops_per_token(config.model, config.data.length)
@@ -32,7 +34,7 @@ class Records:
 
     def line(self, done: InFlight) -> dict:
         """What the signals of a step say, without the clock; `record.to_signals` reads it back."""
-        line = record.to_line(to_host(done.signals), done.control, self.languages)
+        line = record.to_line(to_host(done.signals), done.control, self.languages())
         return {"step": done.step, "sequences": done.sequences, "batch": done.batch} | line
 
     def add(self, done: InFlight, host: HostState) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aquila_jax.config import Config, build
 from aquila_jax.core.journal import Journal, canonical, first_broken, read_lines
 from aquila_jax.core.signals import Control, Decision
-from aquila_jax.train import cycle, orders, pilot, record, rewind
+from aquila_jax.train import cycle, newcomers, orders, phases, pilot, record, rewind
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Machine, Moment
 from aquila_jax.train.machinery import calibrations
@@ -79,8 +79,7 @@ class Again:
         self.moments: dict[tuple[int, int], Moment] = {}
         self.wanted = {line["to_step"] for line in recorded if line["kind"] == "rewind"}
         self.journal = Journal(None)
-        first = {"kind": "mixture", "first_sequence": 0, "weights": self.host.weights}
-        self._compare(0, [_content(start), first])
+        self._compare(0, [_content(start), *phases.opening(config, self.host)])
         if pilot.asked(config.mentor):
             self.host, lines = pilot.begun(config, self.host, self._shown("probe"))
             self._compare(0, lines)
@@ -113,8 +112,15 @@ class Again:
                 return
             order = _order(entry)
             self.host, lines = orders.apply(self.host, order)
+            self._widen(newcomers.languages(order.get("add_source")))
             self._compare(self.host.step, lines)
             self._follow(orders.decision(self.host, order))
+
+    def _widen(self, new: dict[str, str]) -> None:
+        """Domains that join are known to the mentor from here on."""
+        mentor = self.machine.mentor
+        mentor = mentor._replace(languages=mentor.languages | new)
+        self.machine = self.machine._replace(mentor=mentor)
 
     def evaluation(self) -> None:
         """The evaluation that was made where the run stands, if there was one."""
@@ -138,6 +144,8 @@ class Again:
             all_read = self.host.sequences >= self.config.schedule.total
             if all_read or line["timeline"] != self.host.timeline:
                 return
+            self.host, lines = phases.advance(self.config, self.host)
+            self._compare(self.host.step, lines)
             before, self.host = self.host, hosts.dispatched(self.host)
             after = self.host
             self.inflight.append(
@@ -202,6 +210,7 @@ def _order(entry: dict) -> dict:
     """What a person asked for, from the line about it."""
     control = {name: after for name, (_, after) in entry["control"].items()}
     kept = {key: entry[key] for key in ("author", "why", "exclude", "request")}
+    kept |= {"add_source": entry["add_source"]} if "add_source" in entry else {}
     return kept | {"control": control, "weights": entry["weights"] or {}}
 
 

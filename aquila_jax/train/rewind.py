@@ -6,7 +6,7 @@ import jax
 
 from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.core.signals import Control, Decision
-from aquila_jax.train import cycle, pilot, record
+from aquila_jax.train import cycle, phases, pilot, record
 from aquila_jax.train import host as hosts
 from aquila_jax.train.attribute import Shown, attribute
 from aquila_jax.train.cycle import InFlight, Machine, Moment
@@ -20,7 +20,12 @@ Steer = Callable[[HostState], HostState]  # applies what a person asked for at t
 def beginning(machine: Machine) -> Moment:
     """The moment before the first step."""
     state = init_state(machine.program, jax.random.key(machine.config.train.seed))
-    return Moment(state, hosts.start(machine.config, machine.mentor, machine.stream.sizes), ())
+    sizes = {
+        name: size
+        for name, size in machine.stream.sizes.items()
+        if name not in machine.stream.store.elsewhere
+    }
+    return Moment(state, hosts.start(machine.config, machine.mentor, sizes), ())
 
 
 def reach(
@@ -72,7 +77,7 @@ def advance(machine: Machine, moment: Moment, step: int, *, steer: Steer) -> Mom
     """Runs on to `step` as the run did, without telling anybody; uses up the state of `moment`."""
     state, host, inflight = moment.state, moment.host, list(moment.inflight)
     while host.step < step:
-        host = steer(host)
+        host, _ = phases.advance(machine.config, steer(host))
         batch = machine.stream.batch(
             host.ledger, host.sequences, cycle.shape(machine, host), cycle.rows(machine, host)
         )

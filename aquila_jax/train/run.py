@@ -9,16 +9,15 @@ from typing import Literal
 
 import jax
 
-from aquila_jax import checkpoint
+from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
-from aquila_jax.dmu.store import open_store
-from aquila_jax.train import cycle, exam, orders, pilot, rewind, speed
+from aquila_jax.train import cycle, exam, orders, phases, pilot, rewind, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Moment
 from aquila_jax.train.fleet import Fleet
 from aquila_jax.train.inbox import Inbox
-from aquila_jax.train.machinery import machine, watching
+from aquila_jax.train.machinery import opened
 from aquila_jax.train.reader import Reader
 from aquila_jax.train.records import Records
 from aquila_jax.train.snapshots import Ring
@@ -36,19 +35,15 @@ class Run:
         self.report = report
         self.folder = Workdir(workdir, config, writes=jax.process_index() == 0)
         self.config = config = located(config, workdir)
-        self.store = open_store(config.data.store)
-        self.machine = watching(machine(config, self.store))
-        self.languages = self.machine.mentor.languages
+        self.machine = opened(config, ())
         keep, every = config.train.keep, config.train.keep_every or None
-        self.checkpoints = checkpoint.Checkpoints(
-            self.folder.checkpoints, keep=keep, keep_every=every
-        )
+        self.checkpoints = Checkpoints(self.folder.checkpoints, keep=keep, keep_every=every)
         self.ring = Ring(config.mentor.snapshots)
-        self.records = Records(self.folder, self.languages, report=report)
+        self.records = Records(self.folder, lambda: self.machine.mentor.languages, report=report)
         self.inbox = Inbox(self.folder)
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
-        self.inflight, self.reader = collections.deque(), Reader(self.machine)
-        self.compiled: set[tuple[int, str]] = set()
+        self.inflight, self.reader = collections.deque(), Reader()
+        self.compiled: set[tuple[int, int, str]] = set()
         self.fleet = Fleet()
 
     def __enter__(self) -> "Run":
@@ -86,9 +81,11 @@ class Run:
     def listen(self) -> Turn:
         """Does what a person asked for since the last step."""
         turn: Turn = "on"
-        for order in self.inbox.orders(self.host, self.languages):
+        for order in self.inbox.orders(self.host, self.machine):
             self.host, lines = orders.apply(self.host, order)
             self.tell(self.host.step, lines)
+            if order.get("add_source"):  # more domains compile the step anew
+                self.machine = opened(self.config, self.host.joined)
             turn = self._follow(orders.decision(self.host, order))
         return turn
 
@@ -96,9 +93,11 @@ class Run:
         """Starts one step on the devices, unless that was the last; does not wait for it."""
         if self._all_read:
             return
+        self.host, lines = phases.advance(self.config, self.host)
+        self.tell(self.host.step, lines)
         self.watchdog.arm()
         with self.fleet.timed("data"):
-            batch, before = self.reader.next(self.host), self.host.step
+            batch, before = self.reader.next(self.machine, self.host), self.host.step
         variant = cycle.variant(self.machine, self.host)
         begun = self._waited() if variant not in self.compiled else None
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
@@ -134,7 +133,7 @@ class Run:
         try:
             where = hosts.to_json(self.host) | self.folder.counts() | unread
             self.checkpoints.save(self.host.step, self.state, where)
-        except (checkpoint.CheckpointError, OSError) as error:
+        except (CheckpointError, OSError) as error:
             self.report(str(error))
         self.records.pause("save", self.host.step, begun)
 
@@ -160,6 +159,8 @@ class Run:
             self._try("probe", pilot.begin)
 
     def _resume(self, state, saved: dict) -> None:
+        if saved["joined"]:
+            self.machine = opened(self.config, saved["joined"])
         self.state, self.host, inflight = rewind.from_json(self.machine, saved, state)
         self.inflight.extend(inflight)
         self.checkpoints.discard_after(self.host.step)
@@ -175,7 +176,7 @@ class Run:
             self._try("branch", functools.partial(pilot.branch, decision=decision))
         if request.kind == "checkpoint":
             self.save_over()
-        if request.kind in ("batch", "branch", "checkpoint"):
+        if request.kind in ("batch", "branch", "checkpoint", "phase"):
             return "on"
         if request.kind == "rewind":
             self._go_back(decision)

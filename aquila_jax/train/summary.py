@@ -43,9 +43,11 @@ def in_words(summary: dict) -> list[str]:
         first, last = summary["first"]["heldout"], summary["last"]["heldout"]
         for group in ("domains", "languages"):
             for name in last[group]:
-                before, after = (one[group][name]["bits_per_byte"] for one in (first, last))
+                after = last[group][name]["bits_per_byte"]
                 label = name if group == "domains" else f"language {name}"
-                lines.append(f"    {label:<46}{before:>8.3f} {after:>8.3f}")
+                known = first[group].get(name)  # unless the domain joined on the way
+                before = f"{known['bits_per_byte']:>8.3f}" if known else " " * 8
+                lines.append(f"    {label:<46}{before} {after:>8.3f}")
     if "questions" in summary["last"]:
         first, last = summary["first"]["questions"], summary["last"]["questions"]
         lines += ["", "  questions answered right (higher is better)     before    after"]

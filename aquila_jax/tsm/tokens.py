@@ -42,13 +42,13 @@ class TokenState(NamedTuple):
     odd_MS: np.ndarray
 
 
-def usual(samples: Sequence[np.ndarray], vocab: int) -> Usual:
+def usual(samples: Sequence[np.ndarray], vocab: int, *, first: int | None = None) -> Usual:
     """From sequences `[n, L]` of each domain: every other one for the frequencies, the rest for the norm.
 
-    The scale is widened to the 97th percentile's, since texts have heavy tails.
+    The frequencies are those of the first domains, by default of all. The scale is widened to the 97th percentile's, since texts have heavy tails.
     """
     counts_V = np.ones(vocab)  # so that no token is impossible
-    for rows in samples:
+    for rows in samples[:first]:
         counts_V += np.bincount(rows[::2].ravel(), minlength=vocab)
     surprise_V = -np.log(counts_V / counts_V.sum())
     means, scales = [], []

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from aquila_jax.ate import data_rules, policy
+from aquila_jax.ate.memory import PolicyState
+from aquila_jax.ate.situation import Mix
 from tests.ate.situations import later, situation, with_config
 
 LANGUAGES = {"en_web": "en", "en_books": "en", "zh_web": "zh", "zh_law": "zh", "junk": "en"}
@@ -80,3 +82,36 @@ def test_the_slope_is_that_of_least_squares():
     error = math.sqrt(covariance[0, 0] * left @ left / 6)
     found = data_rules.line(tuple(zip(x.tolist(), y.tolist(), strict=True)))
     assert found == (pytest.approx(slope), pytest.approx(error))
+
+
+def mixing(*, sequences=3000, progress=0.3, moved=0.1, troubled=0, **config):
+    new = {"en": 0.5 + moved, "zh": 0.5 - moved}
+    return situation(
+        config=with_config(online_weights="aquila", **config), weights={"en": 0.5, "zh": 0.5},
+        mix=Mix(new, {"algorithm": "aquila"}), sequences=sequences, progress=progress,
+        memory=PolicyState(clock=299, troubled=troubled, loss=4.0),
+    )  # fmt: skip
+
+
+def test_online_weights_are_followed_in_calm_stable_stretches_only():
+    found = data_rules.mix(mixing())
+    assert found.weights == {"en": 0.6, "zh": 0.4}
+    assert found.evidence == {"algorithm": "aquila", "moved": pytest.approx(0.1)}
+    assert data_rules.mix(mixing(moved=0.004)) is None  # not worth an entry
+    assert data_rules.mix(mixing(progress=0.09)) is None
+    assert data_rules.mix(mixing(sequences=8500)) is None  # the decay has begun
+    assert data_rules.mix(mixing(troubled=290)) is None
+    assert data_rules.mix(situation(weights={"en": 1.0})) is None  # nobody asked
+
+
+@pytest.mark.parametrize(
+    "wrong, match",
+    [
+        ({"online_weights": "odm"}, "online_weights='odm' must be 'off', 'aquila' or 'ado'"),
+        ({"online_weights": "ado", "policy": "peers"}, "needs mode 'shadow' or 'act' and policy"),
+        ({"language_balance": {"zh": 0.0}}, "language_balance=.* must be positive"),
+    ],
+)
+def test_settings_of_online_weights_are_checked(wrong, match):
+    with pytest.raises(ValueError, match=match):
+        with_config(**wrong)

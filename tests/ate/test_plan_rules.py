@@ -1,9 +1,11 @@
 import dataclasses
 import math
 
+import pytest
+
 from aquila_jax.ate import plan_rules, safety_rules
 from aquila_jax.ate.memory import Action, PolicyState
-from aquila_jax.ate.situation import Decay
+from aquila_jax.ate.situation import Decay, Upcoming
 from aquila_jax.core.signals import Forecast
 from tests.ate.situations import alarm, situation, with_config, with_control
 
@@ -71,3 +73,41 @@ def test_a_larger_batch_is_tried_where_the_plan_says_with_the_root_of_two():
     assert plan_rules.grow_batch(situation(step=200, config=planned)) is None
     troubled = PolicyState(clock=299, troubled=290)
     assert plan_rules.grow_batch(situation(config=planned, memory=troubled)) is None
+
+
+def waiting(*events: str, since: int = 0):
+    return Upcoming(2, "knowledge", events, since)
+
+
+def test_the_next_phase_begins_on_a_plateau_it_waits_for():
+    flat = alarm("plateau", gain=0.001, threshold=0.01)
+    found = plan_rules.next_phase(situation(flat, upcoming=waiting("plateau")))
+    assert found.request.kind == "phase" and found.evidence["event"] == "plateau"
+    assert found.request.arguments == {"phase": 2, "name": "knowledge", "why": "plateau"}
+    assert plan_rules.next_phase(situation(flat, upcoming=waiting("forecast"))) is None
+    assert plan_rules.next_phase(situation(flat)) is None
+    assert plan_rules.next_phase(situation(upcoming=waiting("plateau"))) is None
+
+
+def test_a_plateau_of_the_phase_before_begins_nothing():
+    flat = alarm("plateau", gain=0.001, threshold=0.01)
+    for since, begins in ((1999, True), (2001, False)):  # of 3000 sequences
+        found = plan_rules.next_phase(situation(flat, upcoming=waiting("plateau", since=since)))
+        assert (found is not None) == begins
+
+
+def test_the_forecast_must_say_three_times_that_nothing_is_left_to_gain():
+    def told(low, final, streak):
+        forecast = Forecast(300, final, low, None, 0.9, 5, {}, {})
+        memory = PolicyState(clock=299, loss=4.0, streaks={"no_gain": streak})
+        s = situation(upcoming=waiting("forecast"), memory=memory)
+        return dataclasses.replace(
+            s, assessment=dataclasses.replace(s.assessment, forecast=forecast)
+        )
+
+    assert plan_rules.confirm(told(3.99, 3.995, 2))["no_gain"] == 3
+    assert plan_rules.confirm(told(3.97, 3.995, 2))["no_gain"] == 0  # the band still hopes
+    assert plan_rules.confirm(told(None, 3.995, 0))["no_gain"] == 1
+    assert plan_rules.next_phase(told(None, 3.995, 2)) is None
+    found = plan_rules.next_phase(told(None, 3.995, 3))
+    assert found.evidence == {"event": "forecast", "left_to_gain": pytest.approx(0.005)}

@@ -179,5 +179,8 @@ def test_evaluation_sets_are_part_of_what_a_cleaning_is(tmp_path):
     leaks = dataclasses.replace(Settings().leaks, evaluations=(str(file),))
     settings = dataclasses.replace(Settings(), leaks=leaks)
     before = cleaning.fingerprint(settings)
+    (tmp_path / "moved.jsonl").write_text("{}\n")
+    leaks = dataclasses.replace(leaks, evaluations=(str(tmp_path / "moved.jsonl"),))
+    assert cleaning.fingerprint(dataclasses.replace(settings, leaks=leaks)) == before
     file.write_text("{} \n")
     assert cleaning.fingerprint(settings) != before

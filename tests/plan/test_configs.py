@@ -13,6 +13,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 FILES = sorted(pathlib.Path("configs").glob("[a-z]*.py"))
 PUBLISHED = {"aquila2_7b": 7.296, "aquila2_34b": 33.69, "aquila2_70b": 70.09}
 BATCH_TOKENS = {"aquila2_7b": 3.54e6, "aquila2_34b": 4.19e6, "aquila2_70b": 4.33e6}
+PHASES = {
+    "aquila2_7b": [0, 1000e9], "aquila2_34b": [0, 523e9, 1576e9], "aquila2_70b": [0, 203e9, 922e9],
+}  # fmt: skip
 HORIZON = {"aquila2_7b": 2.05e12, "aquila2_34b": 2.0e12, "aquila2_70b": 2.0e12}
 
 
@@ -41,10 +44,13 @@ def test_aquila2_is_the_published_one(name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_shares_sum_to_one_hundred_over_the_sources(name):
     config = load_config(f"configs/{name}.py", [])
-    weights = config.data.weights
-    assert sum(weights.values()) == pytest.approx(100)
-    assert sum(w for n, w in weights.items() if n.startswith("web")) == pytest.approx(82)
-    assert set(weights) == {source.name for source in config.prepare.sources}
+    for phase in config.data.phases:
+        assert sum(phase.weights.values()) == pytest.approx(100)
+        assert set(phase.weights) == {source.name for source in config.prepare.sources}
+    web = [share for name, share in config.data.phases[0].weights.items() if name.startswith("web")]
+    assert sum(web) == pytest.approx(82)
+    begins = [phase.tokens for phase in config.data.phases]
+    assert begins == PHASES[name]
 
 
 def test_bucket_is_the_users(monkeypatch):

@@ -9,7 +9,7 @@ from aquila_jax.ate.schedules import Schedule
 from aquila_jax.core.signals import Batch, Control
 from aquila_jax.model.config import ModelConfig
 from aquila_jax.train.state import Program
-from tests.train import small
+from tests.train import eventful, small
 
 MODEL = ModelConfig(
     vocab=128, layers=2, embed=32, ffn=64, heads=4, kv_heads=2, head_dim=8,
@@ -34,6 +34,18 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     small.make_store(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def new(runs):
+    """A store that can join the runs of `runs`."""
+    return eventful.make_new(runs / "new", runs)
+
+
+@pytest.fixture(scope="session")
+def eventful_run(runs, new):
+    """See `eventful.make`."""
+    return eventful.make(runs, new)
 
 
 def neutral(program: Program, **changes: float) -> Control:

@@ -4,7 +4,7 @@ import pytest
 
 from aquila_jax.core import sharding
 from aquila_jax.core.signals import Batch
-from aquila_jax.dmu.store import open_store
+from aquila_jax.dmu.store import join, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.train import oddity
 from aquila_jax.tsm import tokens
@@ -61,3 +61,14 @@ def test_the_stores_own_sequences_are_usual_and_random_tokens_are_not(stream, us
         if raised:
             first = first or (step, {alarm.evidence["domain"] for alarm in raised})
     assert 40 < first[0] <= 58 and first[1] == {names[0]}
+
+
+def test_a_store_that_joins_changes_nothing_for_the_others(stream, usual, new):
+    wide = Stream(join(stream.store, open_store(new)), LENGTH)
+    after, known = oddity.usual(wide, VOCAB), len(stream.domains)
+    assert wide.domains[known:] == ("zh_new",)
+    np.testing.assert_array_equal(after.surprise_V, usual.surprise_V)
+    np.testing.assert_array_equal(after.mean_MS[:known], usual.mean_MS)
+    np.testing.assert_array_equal(after.scale_MS[:known], usual.scale_MS)
+    rows = wide.sequences(np.full(8, known), np.arange(8))
+    assert tokens.oddity(after, rows, np.full(8, known))[:, 0].all()

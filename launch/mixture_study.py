@@ -1,0 +1,205 @@
+"""Online weights against fixed mixtures, on real text, at equal tokens and from equal seeds.
+
+    python launch/mixture_study.py --corpus ../shared/corpus --work build/mixture \
+        --output docs/results/mixture.json
+
+Each run of 1 M tokens is written to the output when it is done, and is not done again by a later
+call; one that was stopped goes on from its checkpoint. Measured is held-out text of the ten real
+domains, whatever else was trained on.
+"""
+
+import argparse
+import dataclasses
+import gzip
+import json
+import os
+import pathlib
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import jax  # noqa: E402
+
+from aquila_jax.config import Config, build, plain  # noqa: E402
+from aquila_jax.core.journal import read_lines  # noqa: E402
+from aquila_jax.dmu import prior  # noqa: E402
+from aquila_jax.dmu.prepare import prepare  # noqa: E402
+from aquila_jax.dmu.sources import Source  # noqa: E402
+from aquila_jax.dmu.store import open_store  # noqa: E402
+from aquila_jax.dmu.stream import Stream  # noqa: E402
+from aquila_jax.train.loop import train  # noqa: E402
+from configs import tiny  # noqa: E402
+from configs.small import LANGUAGES  # noqa: E402
+from launch import mixture_table  # noqa: E402
+
+VOCABULARY, LENGTH, BATCH, STEPS = 2048, 128, 16, 500
+GARBAGE, GARBAGE_SHARE = "garbage", 0.3
+PRECIOUS, PRECIOUS_BYTES = "zh_docs", 60_000  # about 0.2 % of the text
+CONDITIONS = ("clean", "garbage", "precious")
+TEMPERATURES = {"hand_0.3": 0.3, "hand_0.5": 0.5, "hand_0.7": 0.7}  # share ~ size**t
+SWEEP_SEED = 100  # the hand-made mixture is chosen on it, and compared on others
+ONLINE = {"aquila": {}, "aquila_gate": {"may": ("gate",)}, "ado": {}}
+FIXED = ("natural", "uniform", "unimax")
+
+
+def store_of(condition: str, corpus: pathlib.Path, work: pathlib.Path) -> str:
+    """The token store of a condition; the tokenizer is that of the clean one."""
+    folder = work / condition
+    sources = []
+    for name, language in LANGUAGES.items():
+        train_file = corpus / name / "train-00000.jsonl.gz"
+        if (condition, name) == ("precious", PRECIOUS):
+            train_file = _head(train_file, folder / "precious.jsonl", PRECIOUS_BYTES)
+        held = corpus / name / "heldout.jsonl.gz"
+        for file, split in ((train_file, "train"), (held, "heldout")):
+            sources.append(Source(name=name, language=language, paths=(str(file),), split=split))
+    if condition == "garbage":
+        file = _garbage(folder / "garbage.jsonl", characters=1_500_000)
+        sources.append(Source(name=GARBAGE, language="en", paths=(str(file),)))
+    settings = dataclasses.replace(
+        base().prepare, sources=tuple(sources), vocab_size=VOCABULARY, heldout=0.0,
+        tokenizer_bytes=8_000_000, processes=1,
+    )  # fmt: skip
+    if condition != "clean":
+        clean = store_of("clean", corpus, work)
+        settings = dataclasses.replace(settings, tokenizer=f"{clean}/tokenizer.model")
+    prepare(settings, str(folder / "store"), report=lambda line: None)
+    return str(folder / "store")
+
+
+def _head(file: pathlib.Path, out: pathlib.Path, size: int) -> pathlib.Path:
+    """The first documents of a file, `size` bytes of them."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    left, kept = size, []
+    for line in gzip.open(file, "rt", encoding="utf-8"):
+        kept.append(line)
+        left -= len(json.loads(line)["text"].encode())
+        if left <= 0:
+            break
+    out.write_text("".join(kept), encoding="utf-8")
+    return out
+
+
+def _garbage(out: pathlib.Path, *, characters: int) -> pathlib.Path:
+    """Random letters and Chinese characters: nothing to be learned but how often each comes."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    rng, alphabet = random.Random(0), "abcdefghijklmnopqrstuvwxyz  "
+    alphabet += "".join(chr(0x4E00 + rng.randrange(3000)) for _ in range(28))
+    texts = ("".join(rng.choices(alphabet, k=1500)) for _ in range(characters // 1500))
+    out.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    return out
+
+
+def base() -> Config:
+    """The tiny configuration as it comes."""
+    return build(Config, tiny.get_config().to_dict(), "config")
+
+
+def mixture(arm: str, sizes: dict[str, int]) -> dict[str, float]:
+    """The shares that a run starts with."""
+    real = {name: size for name, size in sizes.items() if name != GARBAGE}
+    if arm in TEMPERATURES:
+        raw = {name: size ** TEMPERATURES[arm] for name, size in real.items()}
+        shares = {name: value / sum(raw.values()) for name, value in raw.items()}
+    else:
+        kind = arm if arm in FIXED else "unimax"
+        shares = prior.mixture(kind, {}, real, STEPS * BATCH)
+    part = GARBAGE_SHARE if GARBAGE in sizes and arm != "oracle" else 0.0
+    shares = {name: (1 - part) * share for name, share in shares.items()}
+    return shares | ({GARBAGE: part} if GARBAGE in sizes else {})
+
+
+def config_of(arm: str, store: str, seed: int) -> Config:
+    """One run. All arms have the same mentor but for what it may do with the mixture."""
+    sizes = Stream(open_store(store), LENGTH).sizes
+    changed = plain(base())
+    changed["name"] = arm
+    changed["model"] |= {"layers": 4, "embed": 96, "ffn": 256, "head_dim": 24, "vocab": VOCABULARY}
+    changed["prepare"]["vocab_size"] = VOCABULARY
+    changed["data"] |= {"length": LENGTH, "store": store, "seed": seed, "sample_megabytes": 0.0}
+    changed["data"]["weights"] = mixture(arm, sizes)
+    changed["schedule"] |= {"peak": 5e-3, "warmup": 25 * BATCH, "total": STEPS * BATCH}
+    changed["train"] |= {
+        "batch": BATCH, "seed": seed, "evaluate_every": 50, "checkpoint_every": 50, "keep": 1,
+        "heavy_every": 10**9, "report_seconds": 1e9, "writers": [],
+    }  # fmt: skip
+    changed["evaluate"] |= {"heldout_tokens": 4000, "questions": []}
+    changed["mentor"] |= {"mode": "act", **ONLINE.get(arm, {})}
+    changed["mentor"]["online_weights"] = arm.split("_")[0] if arm in ONLINE else "off"
+    return build(Config, changed, "config")
+
+
+def run(config: Config, workdir: pathlib.Path) -> dict:
+    """Trains, or goes on; the curve of held-out bits per byte, and the last mixture."""
+    outcome = train(config, workdir, report=lambda line: None, devices=jax.devices()[:1])
+    if outcome != "finished":
+        raise SystemExit(f"{workdir}: {outcome}; run the same command to go on")
+    told = [line for line in read_lines(workdir / "evaluations.jsonl") if line["kind"] == "heldout"]
+    journal = read_lines(workdir / "journal.jsonl")
+    curve = [
+        {"tokens": line["tokens"]}
+        | {name: line["domains"][name]["bits_per_byte"] for name in LANGUAGES}
+        for line in told
+    ]
+    last = [line["weights"] for line in journal if line["kind"] == "mixture"][-1]
+    acts = [[line["step"], line["rule"]] for line in journal if line["kind"] == "decision"]
+    shutil.rmtree(workdir)
+    return {"curve": curve, "weights": last, "decisions": acts}
+
+
+def study(given: argparse.Namespace) -> None:
+    """Every run that is missing; the sweep first, since an arm follows from it."""
+    for condition in given.conditions.split(","):
+        store = store_of(condition, given.corpus, given.work)
+        hand = [(arm, SWEEP_SEED) for arm in TEMPERATURES]
+        for arm, seed in hand + list(_arms(condition, given.seeds)):
+            if arm == "hand":
+                arm = best_hand(known(given.output), condition)
+            name = f"{condition}/{arm}/{seed}"
+            if name in known(given.output):
+                continue
+            print(name, file=sys.stderr, flush=True)
+            told = run(config_of(arm, store, seed), given.work / name.replace("/", "_"))
+            _write(given.output, known(given.output) | {name: told})
+
+
+def _arms(condition: str, seeds: int) -> Iterator[tuple[str, int]]:
+    arms = ["natural", "uniform", "unimax", "hand", *ONLINE]
+    arms += ["oracle"] if condition == "garbage" else []
+    return ((arm, seed) for seed in range(seeds) for arm in arms)
+
+
+def known(output: pathlib.Path) -> dict:
+    """The runs that are done."""
+    return json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+
+
+def _write(output: pathlib.Path, runs: dict) -> None:
+    unfinished = output.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+    os.replace(unfinished, output)
+
+
+def best_hand(runs: dict, condition: str) -> str:
+    """The temperature with the best mean on the seed of the sweep."""
+    runs = {arm: runs[f"{condition}/{arm}/{SWEEP_SEED}"] for arm in TEMPERATURES}
+    return min(runs, key=lambda arm: mixture_table.final(runs[arm])[0])
+
+
+def main() -> None:
+    """Makes the runs that are missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("corpus", "work", "output"):
+        parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--conditions", default=",".join(CONDITIONS))
+    given = parser.parse_args()
+    study(given)
+    print("\n".join(mixture_table.table(known(given.output), given.conditions)))
+
+
+if __name__ == "__main__":
+    main()
