@@ -1,11 +1,13 @@
 """A run whose folder lies in storage: it can lose its machine, and ends as one that never did."""
 
+import json
+import pathlib
 import shutil
 
 import pytest
 
 from aquila_jax.dmu import places, staging
-from aquila_jax.train import inbox
+from aquila_jax.train import inbox, orders
 from tests.train import faults, small
 
 LOCAL = ("time", "step_seconds", "tokens_per_second", "mfu")
@@ -25,18 +27,18 @@ def learned(address: str) -> dict:
         {key: value for key, value in line.items() if key not in LOCAL}
         for line in small.lines(folder, "metrics")
     ]
-    step, fingerprint = small.last_checkpoint(places_of(address))
+    step, fingerprint = small.last_checkpoint(pathlib.Path(places.for_orbax(address)))
     journal = (folder / "journal.jsonl").read_bytes()
     return {"step": step, "fingerprint": fingerprint, "journal": journal, "metrics": metrics}
 
 
-def places_of(address: str):
-    return staging.Path(places.for_orbax(address))
-
-
 def test_a_lost_machine_changes_nothing(runs, tmp_path, cache, monkeypatch):
+    """Neither does it lose what a person, somewhere else, asked for before."""
     config = small.config(runs / "store")
     whole, lost = f"file://{tmp_path}/whole", f"file://{tmp_path}/lost"
+    for address in (whole, lost):
+        order = {"version": orders.VERSION, "author": "ada", "control": {"clip_norm": 0.5}}
+        places.write_bytes(f"{address}/steer/inbox/1.json", json.dumps(order).encode())
     assert small.run(config, staging.stage(whole, "run")) == "finished"
     with monkeypatch.context() as patch:
         faults.die(patch, first=45 * small.BATCH)
@@ -45,23 +47,21 @@ def test_a_lost_machine_changes_nothing(runs, tmp_path, cache, monkeypatch):
     shutil.rmtree(cache)
     assert small.run(config, staging.stage(lost, "run")) == "finished"
     assert learned(lost) == learned(whole)
-    kinds = [line["kind"] for line in small.lines(staging.stage(lost, "look"), "events")]
+    folder = staging.stage(lost, "look")
+    kinds = [line["kind"] for line in small.lines(folder, "events")]
     assert kinds[0] == "start" and "resume" in kinds and kinds[-1] == "finish"
+    assert list(places.sizes(f"{lost}/steer")) == ["accepted/0000.json"]
+    assert any("ada" in line and "clip_norm" in line for line in inbox.in_words(folder))
 
     with pytest.raises(ValueError, match=f"{lost} belongs to another configuration"):
         small.run(small.change(config, "train", seed=7), staging.stage(lost, "run"))
 
 
-def test_a_person_steers_from_elsewhere(runs, tmp_path, monkeypatch):
-    config = small.config(runs / "store")
-    address = f"file://{tmp_path}/steered"
-    monkeypatch.setattr(inbox, "REST", 0.0)
-    places.write_bytes(f"{address}/config.json", b"{}")
-    order = {"author": "ada", "why": "try", "control": {"clip_norm": 0.5}}
-    file = inbox.hand_in(staging.stage(address, "look"), order)
-    assert file.startswith(f"{address}/steer/inbox/")
-    places.remove(f"{address}/config.json")
-    assert small.run(config, staging.stage(address, "run")) == "finished"
-    assert list(places.sizes(f"{address}/steer")) == ["accepted/0000.json"]
-    words = inbox.in_words(staging.fetch(staging.stage(address, "look")))
-    assert any("ada" in line and "clip_norm" in line for line in words)
+def test_an_order_is_handed_in_where_the_run_lives():
+    folder = staging.stage("memory://cloud/run", "look")
+    with pytest.raises(ValueError, match="memory://cloud/run is not the folder of a run"):
+        inbox.hand_in(folder, {"author": "ada"})
+    places.write_bytes("memory://cloud/run/config.json", b"{}")
+    file = inbox.hand_in(folder, {"author": "ada"})
+    assert file.startswith("memory://cloud/run/steer/inbox/")
+    assert json.loads(places.read_bytes(file)) == {"version": orders.VERSION, "author": "ada"}
