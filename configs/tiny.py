@@ -44,7 +44,7 @@ def get_config() -> ConfigDict:
         data=DataConfig(length=128, sample_megabytes=5.0),
         optimizer=OptimizerConfig(),
         schedule=Schedule(kind="wsd", peak=4e-3, warmup=50 * BATCH, total=800 * BATCH),
-        train=TrainConfig(batch=BATCH, evaluate_every=250, checkpoint_every=100),
+        train=TrainConfig(batch=BATCH, evaluate_every=400, checkpoint_every=100),
         evaluate=EvaluateConfig(questions=("{workdir}/sample/questions.jsonl",)),
         mentor=MentorConfig(mode="shadow"),
     )  # fmt: skip
