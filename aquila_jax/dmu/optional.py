@@ -12,5 +12,5 @@ def load(module: str, purpose: str) -> ModuleType:
         package = (error.name or str(error)).partition(".")[0]
         raise ValueError(
             f"{purpose} needs the package {package}, which is not installed: "
-            "pip install 'aquila_jax[clean]'."
+            "pip install -e '.[clean]'."
         ) from error

@@ -18,7 +18,7 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     except ImportError as error:
         raise ValueError(
             f"{uri} needs a package that is not installed ({error}); for gs:// install the "
-            "project's extra: pip install 'aquila_jax[gcs]'."
+            "project's extra: pip install -e '.[gcs]'."
         ) from error
     except ValueError as error:
         raise ValueError(f"{uri} is of no known kind of storage: {error}.") from error

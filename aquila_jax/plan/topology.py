@@ -19,7 +19,7 @@ def require() -> None:
     if importlib.util.find_spec("libtpu") is None:
         raise ValueError(
             "plan needs libtpu, the compiler for TPU, which is not installed; "
-            "pip install 'aquila_jax[tpu]' brings the one to this JAX (no TPU is needed)."
+            "pip install -e '.[tpu]' brings the one to this JAX (no TPU is needed)."
         )
 
 

@@ -54,5 +54,5 @@ def test_a_second_plan_at_once_is_refused_and_a_killed_one_leaves_no_lock(tmp_pa
 
 def test_a_machine_without_libtpu_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(topology.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"not installed; pip install 'aquila_jax\[tpu\]'"):
+    with pytest.raises(ValueError, match=r"not installed; pip install -e '.\[tpu\]'"):
         topology.require()
