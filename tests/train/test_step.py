@@ -154,11 +154,8 @@ def test_heavy_signals_change_nothing_but_add(program, mesh):
     assert np.isfinite(told_heavy[0].attention_logit_max_N).all()
 
 
-@pytest.mark.parametrize(
-    "shape", [{"fsdp": 4, "tensor": 2}, {"data": 2, "tensor": 2, "context": 2}]
-)
-def test_the_mesh_does_not_change_losses(program, shape):
-    losses = []
+def test_the_mesh_does_not_change_losses(program):
+    losses, shape = [], {"fsdp": 2, "tensor": 2, "context": 2}
     for mesh in (sharding.make_mesh({}, devices=jax.devices()[:1]), sharding.make_mesh(shape)):
         with jax.set_mesh(mesh):
             _, told = run(program, mesh, steps=4)
