@@ -87,11 +87,17 @@ def observe_ratio(
 
 
 def expected_ratio(settings: WarningSettings, progress: float | None) -> float | None:
-    """The reference at this progress, `None` without a reference or a plan."""
+    """The reference at this progress, `None` without a reference or a plan.
+
+    It stands in the middle of its parts; before the first of them it goes on as it rises there.
+    """
     if not settings.reference or progress is None:
         return None
     place = min(max(progress, 0.0), 1.0) * len(settings.reference) - 0.5
-    return float(np.interp(place, np.arange(len(settings.reference)), settings.reference))
+    first, second = (*settings.reference, settings.reference[0])[:2]
+    start = max(1.5 * first - 0.5 * second, 0.0)
+    places = (-0.5, *range(len(settings.reference)))
+    return float(np.interp(place, places, (start, *settings.reference)))
 
 
 def observe_log_z(

@@ -30,6 +30,12 @@ def test_reference_curve_is_the_median_at_each_progress():
     assert early_warning.expected_ratio(settings, None) is None
 
 
+def test_a_reference_that_rises_in_its_first_part_is_low_at_the_first_step():
+    settings = early_warning.WarningSettings(reference=tuple(np.linspace(0.005, 1.995, 200)))
+    for progress in (0.0, 0.001, 0.004, 0.5):
+        assert early_warning.expected_ratio(settings, progress) == pytest.approx(2 * progress)
+
+
 def test_reference_fires_at_once_and_says_by_how_much():
     settings = early_warning.WarningSettings(reference=(0.01,) * 200)
     raised, state = ratios([0.2] * 3, progress=lambda step: step / 500, settings=settings)
