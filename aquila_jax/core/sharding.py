@@ -6,10 +6,14 @@ One alphabet names every axis, in variable suffixes, einsums, weight shapes and 
     G kv heads      K head dim          F ffn       E experts M mixture domains
 """
 
+import collections
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 MESH_AXES = ("data", "fsdp", "tensor", "context", "expert")  # always all; unused ones have size 1
@@ -34,7 +38,29 @@ def make_mesh(shape: dict[str, int], devices=None) -> jax.sharding.Mesh:
             "set one axis to -1 to take what is left."
         )
     explicit = (AxisType.Explicit,) * len(MESH_AXES)
-    return jax.make_mesh(sizes, MESH_AXES, axis_types=explicit, devices=devices)
+    return jax.sharding.Mesh(arranged(sizes, devices), MESH_AXES, axis_types=explicit)
+
+
+def arranged(sizes: Sequence[int], devices: Sequence[jax.Device]) -> np.ndarray:
+    """The devices in the shape of the mesh, neighbours of an axis near each other.
+
+    Slices that only a network joins follow one another along `data`, which moves least. An
+    axis may take a part of a torus dimension, which `jax.make_mesh` allows on v5e alone.
+    """
+    slices = collections.defaultdict(list)
+    for device in devices:
+        slices[getattr(device, "slice_index", 0)].append(device)
+    data, *rest = sizes
+    if data % len(slices):
+        raise ValueError(
+            f"mesh axis data={data} must be a multiple of the {len(slices)} slices, which lie "
+            "behind one another along it; fsdp and the others stay within a slice."
+        )
+    inner = (data // len(slices), *rest)
+    return np.concatenate([
+        mesh_utils.create_device_mesh(inner, slices[number], allow_split_physical_axes=True)
+        for number in sorted(slices)
+    ])  # fmt: skip
 
 
 def spec(axes: str, table: dict = ACTIVATIONS) -> PartitionSpec:

@@ -9,6 +9,7 @@ from flax import nnx
 from aquila_jax.core.sharding import WEIGHTS, einsum, spec
 from aquila_jax.model.attention import attention
 from aquila_jax.model.config import ModelConfig
+from aquila_jax.model.exchange import over_tokens
 from aquila_jax.model.rope import rotate
 from aquila_jax.model.tokens import join_tokens
 
@@ -56,13 +57,7 @@ def product_backward(equation, operands, dy):
     narrow, wide = join_tokens(x, x_axes), join_tokens(dy, y_axes)
     if y_axes == "D":
         narrow, wide, x_axes, y_axes = wide, narrow, y_axes, x_axes
-    dw = jnp.einsum(
-        f"T{x_axes},T{y_axes}->{w_axes}",
-        narrow,
-        wide,
-        preferred_element_type=w.dtype,
-        out_sharding=spec(w_axes, WEIGHTS),
-    )
+    dw = over_tokens(f"T{x_axes},T{y_axes}->{w_axes}", narrow, wide, dtype=w.dtype)
     return dx, dw
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from aquila_jax.core.sharding import WEIGHTS, spec
+from aquila_jax.core.sharding import spec
+from aquila_jax.model.exchange import over_tokens
 from aquila_jax.model.tokens import ROWS, join_tokens, shards, split_tokens
 
 
@@ -86,13 +87,7 @@ def chunked_loss_forward(vocab, unembed_VD, chunked, z_loss):
             d_logits_VT,
             out_sharding=spec("_T", ROWS),
         )
-        d_unembed_VD += jnp.einsum(
-            "VT,TD->VD",
-            d_logits_VT,
-            hidden_TD,
-            preferred_element_type=jnp.float32,
-            out_sharding=spec("VD", WEIGHTS),
-        )
+        d_unembed_VD += over_tokens("VT,TD->VD", d_logits_VT, hidden_TD, dtype=jnp.float32)
         return d_unembed_VD, (loss, d_hidden_DT.T)
 
     d_unembed_VD = jnp.zeros_like(unembed_VD, jnp.float32)

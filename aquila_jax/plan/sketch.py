@@ -74,12 +74,14 @@ def link_traffic(config: Config, candidate: Candidate, slice_: Slice) -> float:
     tokens = candidate.rows * config.data.length / candidate.context
     hidden = tokens * model.embed * HALF
     keys = candidate.rows * config.data.length * 2 * model.kv_heads * model.head_dim
-    # The vocabulary's gradient is summed over the devices in each chunk of the loss.
-    unembed = model.padded_vocab * model.embed / candidate.tensor * FLOAT
+    # The vocabulary's gradient leaves in each chunk of the loss.
+    unembed = model.padded_vocab * model.embed / candidate.tensor
+    gradients = weights + (candidate.loss_chunks - 1) * unembed
+    # An axis over the whole slice is summed whole by the compiler, not scattered (libtpu 0.0.51).
+    leaves = GRADIENT_BYTES * (2 if candidate.fsdp == slice_.devices else 1)
     kinds = {
-        # Weights come twice (three times if the forward pass is repeated), gradients leave once.
-        "fsdp": passes * weights * (HALF * (2 + _repeats(candidate)) + GRADIENT_BYTES)
-        + 2 * passes * (candidate.loss_chunks - 1) * unembed,
+        # Weights come twice, three times if the forward pass is repeated.
+        "fsdp": passes * (weights * HALF * (2 + _repeats(candidate)) + gradients * leaves),
         "data": 2 * passes * weights / candidate.fsdp * GRADIENT_BYTES,
         "tensor": 2 * passes * model.layers * hidden * (4 + 2 * _repeats(candidate)),
         "context": passes * model.layers * keys / candidate.tensor * HALF * 3,
