@@ -36,7 +36,8 @@ def configuration(name: str):
     change = dataclasses.replace
     prepare = change(config.prepare, vocab_size=MODELS[name]["vocab"], clean=None)
     train = change(config.train, batch=rows, evaluate_every=0, checkpoint_every=0)
-    model = change(config.model, qk_norm=False, **MODELS[name])
+    unroll = MODELS[name]["layers"]
+    model = change(config.model, qk_norm=False, unroll=unroll, **MODELS[name])
     return change(
         config,
         model=model,

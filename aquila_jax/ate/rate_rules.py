@@ -5,8 +5,8 @@ from aquila_jax.ate.situation import Proposal, Situation
 
 LEAST = 0.1  # of the plan's rate
 LEAST_EARLY, EARLY = 0.02, 0.05  # in the first 5 % of the run
-HIGH, LOW = 2.5, 0.8  # times the reference; LOW where this guard itself lowered the rate
-STILL_HIGH = 1.5  # early, where this guard has begun to lower it: it goes on to the reference
+HIGH, LOW = 2.5, 0.8  # times the reference; LOW where this guard itself has moved the rate
+STILL_HIGH = 1.5  # early, where this guard has begun to move it: it goes on to the reference
 FAR_LOW = 1 / HIGH  # where the plan itself is too low
 HIGH_NOW = 1.25  # recovery ends below this
 WIDESPREAD = 0.8  # share of the tokens in domains that rose
@@ -25,7 +25,7 @@ def guard(s: Situation) -> Proposal | None:
     0.5 later. What was far too high is early brought below 1.5 times, since the weights that
     such a rate blows up hide it from then on: a rate ten times too high, lowered once to 3.7
     times, was never seen again and cost 1.9 % of the loss. Below 0.8
-    it comes back if this rule lowered it; below 1/2.5 it may rise above the plan where
+    it rises if this rule moved it last; below 1/2.5 it may rise above the plan where
     `most_lr_scale` allows. Without a reference this rule is silent.
     """
     ratio, scale = s.assessment.update_ratio, s.control.lr_scale
@@ -34,12 +34,13 @@ def guard(s: Situation) -> Proposal | None:
     least_usual, most_usual = s.reference
     early = s.warming or s.progress < EARLY
     least = LEAST_EARLY if early else LEAST
-    high = STILL_HIGH if early and _lowered_by(s, "guard") else HIGH
+    begun = _moved_by(s, "guard")
+    high = STILL_HIGH if early and begun else HIGH
     if ratio > high * most_usual:
         factor = min(max(most_usual / ratio, 0.05 if early else 0.5), 1.0)
     elif s.warming:  # the rate still rises by itself: too low means nothing yet
         return None
-    elif ratio < (LOW if _lowered_by(s, "guard") else FAR_LOW) * least_usual:
+    elif ratio < (LOW if begun else FAR_LOW) * least_usual:
         factor = min(max(least_usual / ratio, 1.0), 8.0 if early else 2.0)
     else:
         return None
@@ -112,5 +113,10 @@ def _rate(s: Situation, new: float, evidence: dict) -> Proposal | None:
 
 def _lowered_by(s: Situation, *rules: str) -> bool:
     """Whether the rate is below the plan, and the last to touch it was one of these."""
+    return s.control.lr_scale < s.memory.ceiling and _moved_by(s, *rules)
+
+
+def _moved_by(s: Situation, *rules: str) -> bool:
+    """Whether the last to touch the rate was one of these."""
     action = last(s.memory, "guard", "back_off", "rewind", "recover", "calm_logits")
-    return s.control.lr_scale < s.memory.ceiling and action is not None and action.rule in rules
+    return action is not None and action.rule in rules

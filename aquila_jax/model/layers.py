@@ -111,6 +111,27 @@ class Mlp(nnx.Module):
         self.down = weight(cfg, rngs, "FD")
 
     def __call__(self, x_BLD):
-        gate_BLF = jax.nn.silu(product("BLD,DF->BLF", x_BLD, self.gate[...]))
+        gate_BLF = product("BLD,DF->BLF", x_BLD, self.gate[...])
         up_BLF = product("BLD,DF->BLF", x_BLD, self.up[...])
-        return product("BLF,FD->BLD", gate_BLF * up_BLF, self.down[...])
+        return product("BLF,FD->BLD", gated(gate_BLF, up_BLF), self.down[...])
+
+
+@jax.custom_vjp
+def gated(gate: jax.Array, up: jax.Array) -> jax.Array:
+    """silu(gate) * up; its gradient keeps these two only, and takes sigmoids again."""
+    return jax.nn.silu(gate) * up
+
+
+def gated_forward(gate, up):
+    """Keeps both operands."""
+    return gated(gate, up), (gate, up)
+
+
+def gated_backward(operands, dy):
+    """With s = sigmoid(gate), the slope of silu is s * (1 + gate * (1 - s))."""
+    gate, up = operands
+    sigmoid = jax.nn.sigmoid(gate)
+    return dy * up * sigmoid * (1 + gate * (1 - sigmoid)), dy * gate * sigmoid
+
+
+gated.defvjp(gated_forward, gated_backward)

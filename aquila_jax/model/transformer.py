@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from aquila_jax.core.sharding import ACTIVATIONS, spec
-from aquila_jax.model.attention import logit_max
 from aquila_jax.model.config import ModelConfig
+from aquila_jax.model.dense import logit_max
 from aquila_jax.model.layers import Attention, Mlp, rms_norm, vector, weight
 from aquila_jax.model.rope import rope_table
 

@@ -67,8 +67,10 @@ def test_above_the_plan_only_where_the_configuration_allows_and_the_reference_as
     assert rate_rules.guard(situation(**low)) is None
     allowed = situation(config=with_config(most_lr_scale=4.0), **low)
     assert rate_rules.guard(allowed).changes["lr_scale"] == 4.0  # of the eight it would like
-    near = low | {"ratio": 5e-4}
-    assert rate_rules.guard(situation(config=with_config(most_lr_scale=4.0), **near)) is None
+    near = low | {"ratio": 5e-4, "config": with_config(most_lr_scale=4.0)}
+    assert rate_rules.guard(situation(**near)) is None
+    begun = situation(memory=remembering("guard"), control=with_control(lr_scale=1.9), **near)
+    assert rate_rules.guard(begun).changes["lr_scale"] == pytest.approx(3.8)
 
 
 def test_in_the_warm_up_a_low_ratio_means_nothing():

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from aquila_jax.core.sharding import spec
-from aquila_jax.model.attention import attention, block_bounds, logit_max
+from aquila_jax.model.attention import attention
+from aquila_jax.model.dense import block_bounds, logit_max
 
 B, H, G, K = 2, 4, 2, 8
 
