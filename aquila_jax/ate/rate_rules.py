@@ -94,13 +94,15 @@ def recover(s: Situation) -> Proposal | None:
 
     Why: what made the rate fall may have been bad data that is past, and a rate too low for
     the rest of the run costs more than the fault did (science 2.1). Never above the plan, nor
-    above what a person set, nor where the reference says it is high enough.
+    above what a person set, nor where the reference says it is high enough; what the guard
+    lowered, the guard alone raises, or the two would pull at it in turn.
     """
     top, scale = s.memory.ceiling, s.control.lr_scale
     calm = s.memory.clock - s.memory.troubled
     if scale >= top or calm < min(CALM_WINDOWS * s.window, CALM_STEPS):
         return None
-    if s.reference and s.assessment.update_ratio * BACK_UP > HIGH_NOW * s.reference[1]:
+    high = s.reference and s.assessment.update_ratio * BACK_UP > HIGH_NOW * s.reference[1]
+    if high or (s.reference and _lowered_by(s, "guard")):
         return None
     return _rate(s, min(BACK_UP * scale, top), {"calm_steps": calm, "ceiling": top})
 

@@ -81,14 +81,14 @@ def chunked_loss_forward(vocab, unembed_VD, chunked, z_loss):
         hidden_TD = chunk[0]
         softmax, loss = chunk_loss(vocab, unembed_VD, chunk, z_loss)
         d_logits_VT = logits_gradient(softmax, loss, chunk, z_loss).astype(hidden_TD.dtype)
-        d_hidden_DT = jnp.einsum(
-            "VD,VT->DT",
-            unembed_VD.astype(hidden_TD.dtype),
+        d_hidden_TD = jnp.einsum(
+            "VT,VD->TD",
             d_logits_VT,
-            out_sharding=spec("_T", ROWS),
+            unembed_VD.astype(hidden_TD.dtype),
+            out_sharding=spec("T_", ROWS),
         )
         d_unembed_VD += over_tokens("VT,TD->VD", d_logits_VT, hidden_TD, dtype=jnp.float32)
-        return d_unembed_VD, (loss, d_hidden_DT.T)
+        return d_unembed_VD, (loss, d_hidden_TD)
 
     d_unembed_VD = jnp.zeros_like(unembed_VD, jnp.float32)
     d_unembed_VD, (losses, d_hidden_CTD) = jax.lax.scan(step, d_unembed_VD, chunked)

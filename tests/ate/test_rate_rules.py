@@ -127,6 +127,10 @@ def test_recovery_waits_for_calm_rises_by_a_tenth_and_ends_at_the_plan():
 
 
 def test_recovery_does_not_argue_with_the_reference():
-    memory, control = remembering("guard", troubled=0), with_control(lr_scale=0.5)
+    control = with_control(lr_scale=0.5)
+    low = dict(ratio=0.009, reference=(0.01, 0.01), control=control)
+    assert rate_rules.recover(situation(memory=remembering("guard"), **low)) is None
+    assert rate_rules.recover(situation(memory=remembering("back_off"), **low)) is not None
+    memory = remembering("back_off", troubled=0)
     high = situation(memory=memory, control=control, ratio=0.012, reference=(0.01, 0.01))
     assert rate_rules.recover(high) is None
