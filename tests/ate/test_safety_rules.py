@@ -4,6 +4,7 @@ import pytest
 
 from aquila_jax.ate import safety_rules
 from aquila_jax.ate.memory import Action, PolicyState
+from aquila_jax.ate.rules import RULES
 from tests.ate.situations import alarm, situation, with_config
 
 
@@ -37,6 +38,32 @@ def test_the_same_trouble_again_goes_further_back_with_a_gentler_rate():
     assert steps == [250, 250, 200] and scales == [1.0, 0.7, 0.7]
     long_ago = safety_rules.rewind(situation(burst, memory=rewound(10)))
     assert long_ago.changes == {} and long_ago.request.arguments["to_step"] == 250
+
+
+def jump(times: float):
+    return alarm("domain_jump", domain="web", before=5.0, after=5.0 * times, cusum=14.0)
+
+
+def test_a_domain_that_leaves_its_past_is_gone_back_from_and_its_data_left_out():
+    asked = safety_rules.set_aside(situation(jump(1.3))).request.arguments
+    assert asked["to_step"] == 250 and asked["suspect_step"] == 277
+    assert asked["exclude"] == [3000 - 24 * 10, 3000 + 48 * 10]
+    assert safety_rules.set_aside(situation(jump(1.05))) is None
+    assert safety_rules.set_aside(situation(jump(0.5))) is None
+    assert safety_rules.set_aside(situation()) is None
+
+
+def test_odd_tokens_count_only_where_the_loss_is_in_trouble():
+    odd = alarm("token_statistics", domain="web", what="the surprise of its tokens", deviations=9.0)
+    for troubled, acts in ((0, False), (100, False), (290, True)):
+        memory = PolicyState(clock=299, loss=4.0, troubled=troubled)
+        found = safety_rules.set_aside(situation(odd, memory=memory))
+        assert (found is not None) == acts
+
+
+def test_bad_data_is_left_out_at_most_twice():
+    kinds = [rule for rule in RULES if rule.name == "set_aside"]
+    assert [rule.most for rule in kinds] == [2]
 
 
 def test_never_before_the_beginning():
