@@ -104,7 +104,7 @@ def _planning(child: argparse.ArgumentParser) -> None:
     child.epilog = "No TPU is needed. Any setting: --config.key=value"
     child.add_argument("--config", required=True, help="a file of configs/")
     child.add_argument("--topology", nargs="+", default=[], metavar="NAME",
-                       help="v5e-256, v5p-128, v6e-256, tpu7x-128 ...")  # fmt: skip
+                       help="v5e-256, v5p-128, tpu7x-128 ...; v5e-256x2: two slices")  # fmt: skip
     child.add_argument("--chips", type=int, metavar="N", help="the largest slices within a budget")
     child.add_argument("--price", type=float, help="of one chip and hour")
     child.add_argument("--tries", type=int, default=3, help="layouts to compile for a slice")

@@ -60,7 +60,10 @@ def write(plans: list[dict], tries: int) -> None:
     """All plans so far."""
     cache.write_json(RESULTS / "plan.json", {"note": command.NOTE, "plans": plans})
     ordered = sorted(plans, key=lambda plan: MODELS.index(plan["config"]))
+    done = {(plan["config"].removeprefix("aquila2_"), plan["topology"]) for plan in plans}
+    left = ", ".join(f"{model} on {name}" for model, name in ORDER if (model, name) not in done)
     lines = [HEAD.format(tries=tries) + table.markdown(ordered), "", command.NOTE, ""]
+    lines += [f"Not compiled yet: {left or 'none'}.", ""]
     for plan in ordered:
         first, *rest = table.details(plan)
         lines += [f"## {first}", "", "```", *(line[2:] for line in rest), "```", ""]

@@ -68,12 +68,14 @@ check() {
   case $verb in create | watch | relaunch | resize) check_type ;; esac
   case $verb in run | watch | relaunch | resize)
     [[ -n $config ]] || die "--config is missing: the file in configs/ to train."
+    git -C "${0%/*}" cat-file -e "HEAD:${config#./}" 2>/dev/null || die "--config $config is not in the repository at HEAD, which is what the hosts get: commit it, and name it from the repository's root (configs/NAME.py)."
     [[ $workdir == gs://* ]] || die "--workdir '$workdir' must be a gs:// path: the hosts share no disk, and a new TPU must find the checkpoints." ;;
   esac
   [[ -n $dry ]] || command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install."
 }
 
 check_type() {
+  [[ $type == tpu7x* || $type =~ ^[^-]+-[0-9]+$ ]] || die "--type '$type' must be v5litepod-N, v5p-N or v6e-N, with N a number."
   case $type in
     v5litepod-[0-9]*) : "${runtime:=v2-alpha-tpuv5-lite}" ;;
     v5p-[0-9]*) : "${runtime:=v2-alpha-tpuv5}" ;;

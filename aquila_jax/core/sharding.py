@@ -49,7 +49,9 @@ def arranged(sizes: Sequence[int], devices: Sequence[jax.Device]) -> np.ndarray:
     """
     slices = collections.defaultdict(list)
     for device in devices:
-        slices[getattr(device, "slice_index", 0)].append(device)
+        # Other platforms number hosts so, over which an axis may well extend; one slice has none.
+        number = getattr(device, "slice_index", 0) if device.platform == "tpu" else 0
+        slices[number].append(device)
     data, *rest = sizes
     if data % len(slices):
         raise ValueError(

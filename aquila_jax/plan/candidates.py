@@ -112,9 +112,9 @@ def require(config: Config, sizes: Mapping[str, int]) -> None:
         )
 
 
-def candidates(config: Config, devices: int) -> list[Candidate]:
-    """All layouts that divide evenly; ValueError says why there are none."""
-    found = list(_all(config, devices))
+def candidates(config: Config, devices: int, *, slices: int = 1) -> list[Candidate]:
+    """All layouts that divide evenly, of whole slices along `data`; ValueError: there are none."""
+    found = list(_all(config, devices, slices))
     if not found:
         as_configured(config, devices)  # which says what does not divide
         raise ValueError(
@@ -125,7 +125,7 @@ def candidates(config: Config, devices: int) -> list[Candidate]:
     return found
 
 
-def _all(config: Config, devices: int) -> Iterator[Candidate]:
+def _all(config: Config, devices: int, slices: int) -> Iterator[Candidate]:
     for tensor, context in itertools.product(_powers(LARGEST["tensor"]), repeat=2):
         if devices % (tensor * context):
             continue
@@ -135,7 +135,7 @@ def _all(config: Config, devices: int) -> Iterator[Candidate]:
             continue
         for fsdp in _powers(shards):
             sizes = dict(data=shards // fsdp, fsdp=fsdp, tensor=tensor, context=context)
-            if shards % fsdp or not _divides(config, sizes):
+            if shards % (fsdp * slices) or not _divides(config, sizes):
                 continue
             for rows, remat in itertools.product(_rows(config, batch // shards, context), REMATS):
                 logits = LOGIT_BYTES * rows * config.data.length * config.model.padded_vocab

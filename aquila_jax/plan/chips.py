@@ -27,12 +27,13 @@ class Chip:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Chips that one torus or mesh joins."""
+    """Chips that one torus or mesh joins, or several such slices that a network joins."""
 
     name: str
-    layout: str  # as libtpu spells it
+    layout: str  # of one slice, as libtpu spells it
     chip: Chip
-    chips: int
+    chips: int  # of all slices
+    slices: int = 1
 
     @property
     def devices(self) -> int:
@@ -80,8 +81,12 @@ def slices() -> dict[str, Slice]:
 
 
 def find(name: str) -> Slice:
-    """The slice of that name; ValueError lists those that exist."""
+    """The slice of that name, `v5e-256x2`: two of them; ValueError lists those that exist."""
     known = slices()
+    one, _, count = name.rpartition("x")
+    if one in known and count.isdecimal() and int(count) > 0:
+        chips = known[one].chips * int(count)
+        return dataclasses.replace(known[one], name=name, chips=chips, slices=int(count))
     if name in known:
         return known[name]
     close = difflib.get_close_matches(name, known, 1, cutoff=0.8)

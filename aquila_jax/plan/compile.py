@@ -18,8 +18,8 @@ from aquila_jax.plan.candidates import Candidate, applied
 from aquila_jax.plan.chips import GIB, Slice
 
 Lower = Callable[[Config, jax.sharding.Mesh], Any]  # gives `.lowered` and `.state`
-_TOO_LARGE = re.compile(r"Used ([\d.]+)([KMG]?) of ([\d.]+)([KMG]?) hbm")
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_TOO_LARGE = re.compile(r"Used ([\d.]+)([KMGT]?) of [\d.]+[KMGT]? hbm")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def judge(
@@ -36,20 +36,27 @@ def judge(
         held = state_bytes(ahead.state)
         report = {"topology": slice_.name, "layout": dataclasses.asdict(candidate), **held}
         report["available"] = slice_.chip.memory
-        try:
-            compiled = ahead.lowered.compile()
-        except jax.errors.JaxRuntimeError as error:
-            if (needed := bytes_needed(str(error))) is None:
-                raise ValueError(
-                    f"TPU's compiler refuses {candidate.in_words()}: {error}"
-                ) from error
-            found = {"fits": False, "needed": needed}
+        least = sum(held.values()) + held["parameters"]  # gradients stand whole before an update
+        if least > slice_.chip.memory:
+            compiled, found = None, {"fits": False, "needed": least}
         else:
-            moved = times(config, candidate, slice_, text=compiled.as_text(), mesh=mesh)
-            found = fitting(compiled, held) | moved
-            if save:
-                executable.save(compiled, save, fingerprint=cache.fingerprint(config, candidate))
+            compiled, found = attempt(ahead.lowered, candidate)
+        if compiled:
+            found = fitting(compiled, held)
+            found |= times(config, candidate, slice_, text=compiled.as_text(), mesh=mesh)
+        if compiled and save:
+            executable.save(compiled, save, fingerprint=cache.fingerprint(config, candidate))
     return report | found | {"compile_seconds": time.monotonic() - begun}
+
+
+def attempt(lowered, candidate: Candidate) -> tuple[jax.stages.Compiled | None, dict]:
+    """The program, or what it would need; ValueError where memory is not the matter."""
+    try:
+        return lowered.compile(), {}
+    except jax.errors.JaxRuntimeError as error:
+        if (needed := bytes_needed(str(error))) is None:
+            raise ValueError(f"TPU's compiler refuses {candidate.in_words()}: {error}") from error
+        return None, {"fits": False, "needed": needed}
 
 
 def state_bytes(state) -> dict[str, int]:
@@ -126,6 +133,8 @@ def advice(config: Config, candidate: Candidate, report: dict) -> str:
     room = report["available"] * 0.95 - rest
     if rest < report["available"] * 0.9:
         wanted = math.ceil(state * 4 / 3 * spread / max(room, GIB))
+        if wanted > candidate.data * spread * candidate.context:
+            return f"{words}; take a slice of {wanted} devices or more for the state alone"
         return f"{words}; spread the state over {wanted} devices or more (it is over {spread} now)"
     kept = sketch.kept_per_token(config, candidate)
     way = "fewer sequences in a micro-batch" if candidate.rows > 1 else "context or tensor > 1"

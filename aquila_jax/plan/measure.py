@@ -1,7 +1,9 @@
 """What a compiled program moves: between devices, and to and from each one's memory."""
 
 import collections
+import itertools
 import re
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -18,6 +20,7 @@ TAKEN = {
 }
 _LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}")
 _COUNTED = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
+_BETWEEN = re.compile(r'_xla_megascale_transfer_type="(\w+)"')
 _CHANNEL = re.compile(r"channel_id=(\d+)")
 _MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\](?:, device_ids=\(\[([\d,]+)\]"
                    r"(?:T\(([\d,]+)\))?\))? \{([^}]*)\}")  # fmt: skip
@@ -37,19 +40,36 @@ def collectives(program: Program, mesh: jax.sharding.Mesh) -> list[dict]:
     whether it reaches other slices.
     """
     sums = collections.defaultdict(lambda: [0.0, 0.0])
+    moved = itertools.chain(_within_slices(program, mesh), _between_slices(program, mesh))
+    for key, times, bytes_ in moved:
+        sums[key][0] += times
+        sums[key][1] += times * bytes_
+    names = ("kind", "axes", "dimensions", "network", "count", "bytes")
+    rows = [dict(zip(names, (*key, *values), strict=True)) for key, values in sums.items()]
+    return sorted(rows, key=lambda row: -row["bytes"])
+
+
+def _within_slices(program: Program, mesh: jax.sharding.Mesh) -> Iterator[tuple]:
+    """What is exchanged (a row's first fields), how often, and its bytes into a device."""
     shapes = all_shapes(program)
     for name, times in program.visits(without=("fusion",)):
         for kind, line in _exchanges(program, name).values():
             group = members(line)
-            if len(group) < 2:
-                continue
-            put_in = sum(array.bytes for operand in line.operands for array in shapes[operand])
-            row = sums[kind, *where(group, mesh)]
-            row[0] += times
-            row[1] += times * put_in * TAKEN[kind](len(group))
-    names = ("kind", "axes", "dimensions", "network", "count", "bytes")
-    rows = [dict(zip(names, (*key, *values), strict=True)) for key, values in sums.items()]
-    return sorted(rows, key=lambda row: -row["bytes"])
+            if len(group) > 1:
+                put_in = sum(array.bytes for operand in line.operands for array in shapes[operand])
+                yield (kind, *where(group, mesh)), times, put_in * TAKEN[kind](len(group))
+
+
+def _between_slices(program: Program, mesh: jax.sharding.Mesh) -> Iterator[tuple]:
+    """The same of what the compiler hands to the hosts, which reach the other slices."""
+    shapes = all_shapes(program)
+    slices = len({getattr(device, "slice_index", None) for device in mesh.devices.flat})
+    for name, times in program.visits(without=("fusion",)):
+        for line in program.computations[name]:
+            if line.opcode == "send" and (told := _BETWEEN.search(line.rest)):
+                kind = told[1].lower().replace("_", "-")
+                put_in = sum(array.bytes for array in shapes[line.operands[0]])
+                yield (kind, "data", 1, True), times, put_in * TAKEN[kind](slices)
 
 
 def _exchanges(program: Program, name: str) -> dict:

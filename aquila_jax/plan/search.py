@@ -64,7 +64,7 @@ def sketches(config: Config, slice_: Slice, search: Search) -> list[Sketch]:
     if search.as_is:
         found = [as_configured(config, slice_.devices)]
     else:
-        found = candidates(config, slice_.devices)
+        found = candidates(config, slice_.devices, slices=slice_.slices)
     sketched = [Sketch(c, sketch.times(config, c, slice_), sketch.memory(config, c)) for c in found]
     search.say(f"{config.name} on {slice_.name}: {len(found)} layouts")
     return sorted(sketched, key=lambda sketched: sketched.times.rank)

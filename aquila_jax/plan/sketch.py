@@ -50,6 +50,7 @@ def times(config: Config, candidate: Candidate, slice_: Slice) -> Times:
         compute=flops / chip.flops,
         memory=bytes_ / chip.memory_speed,
         links=link_traffic(config, candidate, slice_) / chip.link_speed,
+        network=network_traffic(config, candidate, slice_) / chip.network_speed,
     )
 
 
@@ -78,7 +79,8 @@ def link_traffic(config: Config, candidate: Candidate, slice_: Slice) -> float:
     unembed = model.padded_vocab * model.embed / candidate.tensor
     gradients = weights + (candidate.loss_chunks - 1) * unembed
     # An axis over the whole slice is summed whole by the compiler, not scattered (libtpu 0.0.51).
-    leaves = GRADIENT_BYTES * (2 if candidate.fsdp == slice_.devices else 1)
+    whole = candidate.fsdp * slice_.slices == slice_.devices
+    leaves = GRADIENT_BYTES * (2 if whole else 1)
     kinds = {
         # Weights come twice, three times if the forward pass is repeated.
         "fsdp": passes * (weights * HALF * (2 + _repeats(candidate)) + gradients * leaves),
@@ -86,11 +88,19 @@ def link_traffic(config: Config, candidate: Candidate, slice_: Slice) -> float:
         "tensor": 2 * passes * model.layers * hidden * (4 + 2 * _repeats(candidate)),
         "context": passes * model.layers * keys / candidate.tensor * HALF * 3,
     }
+    sizes = {axis: getattr(candidate, axis) for axis in kinds}
+    sizes["data"] //= slice_.slices
     return sum(
-        bytes_ * (1 - 1 / size) / dimensions(size, slice_)
+        bytes_ * (1 - 1 / sizes[axis]) / dimensions(sizes[axis], slice_)
         for axis, bytes_ in kinds.items()
-        if (size := getattr(candidate, axis)) > 1
+        if sizes[axis] > 1
     )
+
+
+def network_traffic(config: Config, candidate: Candidate, slice_: Slice) -> float:
+    """Bytes into a device from other slices: its part of the gradients, summed each micro-batch."""
+    shard = parameters(config.model) / (candidate.fsdp * candidate.tensor)
+    return 2 * (1 - 1 / slice_.slices) * candidate.accumulate * shard * GRADIENT_BYTES
 
 
 def dimensions(size: int, slice_: Slice) -> int:

@@ -23,8 +23,10 @@ def markdown(plans: Sequence[dict]) -> str:
 
 def details(plan: dict) -> list[str]:
     """Memory by kind and collectives of one plan."""
-    layout = chips.find(plan["topology"]).layout
-    lines = [f"{plan['config']} on {plan['topology']} ({layout} to libtpu)"]
+    slice_ = chips.find(plan["topology"])
+    lines = [
+        f"{plan['config']} on {plan['topology']} ({slice_.slices} x {slice_.layout} to libtpu)"
+    ]
     if not plan["fits"]:
         return [*lines, f"  {plan['advice']}"]
     kinds = ("parameters", "optimizer", "batch", "temporaries", "program")

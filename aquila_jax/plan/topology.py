@@ -45,10 +45,13 @@ def alone() -> Iterator[None]:
 def devices(slice_: Slice) -> list:
     """The slice's devices: they can be compiled for, not run on."""
     jax.config.update("jax_platforms", "cpu")
-    found = list(topologies.get_topology_desc(slice_.layout, platform="tpu").devices)
+    described = topologies.get_topology_desc(
+        slice_.layout, platform="tpu", num_slices=slice_.slices
+    )
+    found = list(described.devices)
     if len(found) != slice_.devices:
         raise ValueError(
-            f"libtpu describes {slice_.layout} with {len(found)} devices, not the "
+            f"libtpu describes {slice_.slices} x {slice_.layout} with {len(found)} devices, not the "
             f"{slice_.devices} of {slice_.name}; another version of libtpu is needed."
         )
     return found

@@ -1,13 +1,17 @@
 """Several processes as one program."""
 
+import contextlib
 import os
 import socket
+import sys
+from collections.abc import Iterator
 
 import jax
 
 from aquila_jax.train import rollcall
 
 JOIN_SECONDS = 300.0
+EXIT = 75  # EX_TEMPFAIL: run the same command again
 
 
 def start() -> None:
@@ -37,3 +41,26 @@ def start() -> None:
         num_processes=int(count) if count and index else None,
         process_id=int(index) if index else None,
     )
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Ends this process with 75 if what is inside fails because another process is gone.
+
+    At once, since to close anything is to wait for the one that is gone; what was saved is
+    whole. JAX itself ends a process whose neighbours are silent for 100 seconds.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        said = str(error).strip().splitlines()[0][:300]
+        print(
+            f"aquila_jax train: another process is gone, or out of reach ({said}). Run the same "
+            "command again: it goes on from the newest checkpoint, also with fewer processes.",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.stdout.flush()
+        os._exit(EXIT)

@@ -8,7 +8,7 @@ import jax
 
 from aquila_jax.config import Config
 from aquila_jax.core import sharding
-from aquila_jax.train import summary
+from aquila_jax.train import distributed, summary
 from aquila_jax.train.run import Run
 from aquila_jax.train.stop import StopSignal
 
@@ -28,7 +28,12 @@ def train(
     mentor, or a person, stopped the run for a person to look at. `devices`: all by default.
     """
     mesh = sharding.make_mesh(dict(config.train.mesh), devices)
-    with jax.set_mesh(mesh), Run(config, workdir, report=report) as run, StopSignal() as stop:
+    with (
+        jax.set_mesh(mesh),
+        Run(config, workdir, report=report) as run,
+        StopSignal() as stop,
+        distributed.together(),
+    ):
         while not run.finished:
             if stop.agreed(run.host.step):
                 return leave(run, "stopped")

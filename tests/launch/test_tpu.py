@@ -112,6 +112,8 @@ def code(tmp_path_factory):
     code = tmp_path_factory.mktemp("code")
     shutil.copytree(REPOSITORY / "launch", code / "launch")
     shutil.copy(REPOSITORY / "pyproject.toml", code)
+    (code / "configs").mkdir()
+    shutil.copy(REPOSITORY / "configs" / "tiny.py", code / "configs")
     (code / "requirements.txt").write_text("jax==0\n")
     git = ["git", "-C", str(code), "-c", "user.name=t", "-c", "user.email=t@t"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
@@ -239,6 +241,7 @@ QUOTA = "RESOURCE_EXHAUSTED: Quota limit 'TPUV6EPreemptible' has been exceeded. 
         ({}, ["--project=nobody"], "project nobody does not exist or you may not use"),
         ({}, ["--type=tpu7x-64"], "no queued resources for TPU7x; use GKE"),
         ({}, ["--type=v9-8"], "must be v5litepod-N, v5p-N or v6e-N"),
+        ({}, ["--type=v6e-7x"], "must be v5litepod-N, v5p-N or v6e-N, with N a number"),
         ({}, ["--spot", "--reserved"], "exclude each other"),
         ({}, ["--name="], "--name is missing"),
         ({}, ["--slices=none"], "must be a whole number"),
@@ -251,6 +254,13 @@ def test_a_failed_create_says_why_and_leaves_nothing(cloud, state, options, sent
     assert sentence in err
     assert err.count("tpu.sh: ") <= 2
     assert cloud.resources == {}
+
+
+def test_a_config_that_is_not_committed_is_refused_before_anything_costs(cloud):
+    cloud = cloud()
+    err = cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16", "--config=configs/mine.py")
+    assert "configs/mine.py is not in the repository at HEAD" in err
+    assert cloud.calls("compute") == [] and cloud.resources == {}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

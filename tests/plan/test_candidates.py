@@ -23,6 +23,12 @@ def test_every_candidate_uses_all_devices_and_divides_the_batch(tiny):
         assert tiny.model.kv_heads % candidate.tensor == 0
 
 
+def test_slices_are_joined_along_data_alone(tiny):
+    one, two = candidates(tiny, 8), candidates(tiny, 8, slices=2)
+    assert {c.data % 2 for c in two} == {0}
+    assert set(two) == {c for c in one if c.data % 2 == 0}
+
+
 def test_a_candidate_applied_is_what_the_trainer_would_be_given(tiny):
     candidate = candidates(tiny, 8)[0]
     laid_out = applied(tiny, candidate)

@@ -13,6 +13,8 @@ from aquila_jax.plan import chips
         ("v5p-512", 256, 256, "v5p:4x8x8"),
         ("v6e-256", 256, 256, "v6e:16x16"),
         ("tpu7x-128", 64, 128, "tpu7x:4x4x4"),
+        ("v5e-256x2", 512, 512, "v5e:16x16"),
+        ("tpu7x-128x4", 256, 512, "tpu7x:4x4x4"),
     ],
 )
 def test_slices_have_the_chips_that_their_names_say(name, count, devices, layout):
@@ -31,6 +33,9 @@ def test_a_topology_that_does_not_exist_is_answered_by_those_that_do():
         chips.find("v5p-100")
     with pytest.raises(ValueError, match=r"did you mean v6e-256\?"):
         chips.find("v6e256")
+    for none in ("v5e-256x0", "v5e-256x", "v5e-256x-2"):
+        with pytest.raises(ValueError, match="does not exist"):
+            chips.find(none)
 
 
 def test_a_budget_takes_the_largest_slice_of_each_kind():

@@ -59,6 +59,35 @@ def test_a_real_plan(plan, tmp_path):
     assert again.splitlines()[-2:] == said.splitlines()[-2:]  # the table's row, and the note
 
 
+@needs_libtpu
+def test_a_state_that_does_not_fit_is_a_verdict_with_the_way_out(plan, tmp_path):
+    out = tmp_path / "plan.json"
+    arguments = ("--topology", "v5e-4", "--as-is", f"--out={out}")
+    code, said, _ = plan(*arguments, settings=(*SETTINGS, "model.layers=9000"))
+    assert code == 0 and "| NO " in said
+    found = json.loads(out.read_text())["plans"][0]
+    assert not found["fits"] and found["needed"] == pytest.approx(16 * 9000 * LAYER / 4, rel=0.01)
+    assert "GiB too many; take a slice of 8 devices or more" in found["advice"]
+    assert found["advice"] in said
+
+
+@needs_libtpu
+def test_two_slices_exchange_gradients_over_the_network_and_nothing_else(plan, tmp_path):
+    out = tmp_path / "plan.json"
+    mesh = "train.mesh={'data':2,'fsdp':2,'tensor':2}"
+    arguments = ("--topology", "v5e-4x2", "--as-is", f"--out={out}")
+    code, _, complaint = plan(*arguments, settings=(*SETTINGS, mesh))
+    assert code == 0, complaint
+    found = json.loads(out.read_text())["plans"][0]
+    between = [row for row in found["collectives"] if row["network"]]
+    assert {row["kind"] for row in between} == {"all-reduce"}
+    assert all("data" in row["axes"] for row in between)
+    gradients = 4 * (2 * 512 * 256 + 3 * LAYER) / 4
+    moved = sum(row["bytes"] for row in between)
+    assert gradients < moved < 3 * gradients  # each of two micro-batches once, and what is small
+    assert found["seconds"]["network"] == pytest.approx(moved / chips.CHIPS["v5e"].network_speed)
+
+
 def check_memory(found):
     """Weights without norms: 2 x 512 x 256 for the vocabulary, then three layers; over 4 devices."""
     assert found["fits"] and found["topology"] == "v5e-4"

@@ -1,5 +1,7 @@
 """Programs compiled here for eight emulated devices, and lines as TPU's compiler writes them."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,19 @@ ENTRY %main.1 (p0: f32[8,128,256], p1: bf16[32,256]) -> (s32[], f32[8,128,256], 
   %constant.1 = s32[]{:T(128)} constant(0)
   %tuple.2 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) tuple(%constant.1, %p0, %p1)
   ROOT %while.1 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) while(%tuple.2), condition=%condition.1, body=%body.1
+}
+"""  # noqa: E501
+
+BETWEEN = """HloModule jit_sum, is_scheduled=true, num_partitions=8
+
+ENTRY %main.1 (p0: f32[128,8,128]) -> f32[128,8,128] {
+  %p0 = f32[128,8,128]{2,1,0:T(8,128)} parameter(0)
+  %after-all = token[] after-all()
+  %send = (f32[128,8,128]{2,1,0:T(8,128)}, u32[], token[]) send(%p0, %after-all), channel_id=2, is_host_transfer=true, frontend_attributes={_xla_host_transfer_handler_name="xla_megascale_runtime",_xla_megascale_reduce_operation="SUM",_xla_megascale_target="{1:4}x{0:1}",_xla_megascale_transfer_type="ALL_REDUCE"}
+  %recv = (f32[128,8,128]{2,1,0:T(8,128)}, u32[], token[]) recv(%after-all), channel_id=1, is_host_transfer=true, frontend_attributes={_xla_host_transfer_handler_name="xla_megascale_runtime",_xla_megascale_transfer_type="ALL_REDUCE"}
+  %send-done = token[] send-done(%send), channel_id=2, is_host_transfer=true
+  %recv-done = (f32[128,8,128]{2,1,0:T(8,128)}, token[]) recv-done(%recv), channel_id=1, is_host_transfer=true
+  ROOT %gte.1 = f32[128,8,128]{2,1,0:T(8,128)} get-tuple-element(%recv-done), index=0
 }
 """  # noqa: E501
 
@@ -118,6 +133,17 @@ def test_lines_of_tpus_compiler():
     assert rows["all-gather"]["bytes"] == 8 * 32 * 256 * 2
     assert rows["reduce-scatter"]["axes"] == "data+fsdp"
     assert rows["reduce-scatter"]["bytes"] == 8 * 128 * 256 * 4 * 3 / 4
+
+
+def test_what_goes_to_other_slices_is_seen_where_the_hosts_are_handed_it():
+    program = hlo.parse(BETWEEN)
+    cells = [types.SimpleNamespace(slice_index=number // 2) for number in range(8)]
+    mesh = types.SimpleNamespace(devices=np.array(cells, object))
+    (row,) = measure.collectives(program, mesh)
+    assert (row["kind"], row["axes"], row["network"], row["count"]) == (
+        "all-reduce", "data", True, 1,
+    )  # fmt: skip
+    assert row["bytes"] == 128 * 8 * 128 * 4 * 2 * 3 / 4
 
 
 def test_tpus_own_memory_is_not_counted():
