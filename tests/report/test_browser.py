@@ -197,6 +197,16 @@ def test_the_page_follows_a_live_run(browser, tmp_path):
             thread.join()
 
 
+def test_words_are_painted_before_the_library_is_loaded(browser, run, tmp_path, monkeypatch):
+    library = "performance.mark('library'); Plotly = { react: () => Promise.reject() };"
+    monkeypatch.setattr(page.plotly.offline, "get_plotlyjs", lambda: library)
+    browser.get(page.write_page([run], tmp_path / "page.html").as_uri())
+    times = "return ['paint', 'mark'].map(kind => performance.getEntriesByType(kind)[0]?.startTime)"
+    painted, loaded = until(lambda: (told := browser.execute_script(times))[1] and told)
+    assert painted < loaded
+    assert text(browser, ".status") == "Healthy"
+
+
 def test_a_hundred_thousand_steps(browser, tmp_path):
     line = '{{"step":{0},"tokens":{1},"sequences":{2},"loss":{3:.4f},"grad_norm":{3:.3f},' \
         '"learning_rate":1e-4,"clip_norm":1.0,"loss_limit":Infinity,"time":{0},"step_seconds":1.0,' \
