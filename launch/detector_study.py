@@ -29,7 +29,7 @@ from aquila_jax.train.snapshots import Ring  # noqa: E402
 from launch import data_faults, detector_table, runs_study  # noqa: E402
 
 PLACES = (500, 900, 1300)  # steps at which the healthy run is stopped, all before its decay
-TRIALS = 24  # of each fault, over all places
+TRIALS = 20  # of each fault, over all places
 WAIT = (8, 40)  # steps until the fault
 JUMP, GROWTH = 10.0, 1.04  # of the learning rate: at once, and with every step
 

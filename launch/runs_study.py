@@ -3,7 +3,7 @@
     python launch/runs_study.py --corpus ../shared/corpus --work build/runs
 
 32 runs of 1 M tokens: schedules x sizes x mixtures, three seeds of the small size, one of the other. A run that is whole is not made
-again by a later call, one that was stopped is made anew. Even numbers are for tuning and odd ones
+again by a later call, one that was stopped goes on. Even numbers are for tuning and odd ones
 for test (`launch/recorded.py`); no combination of schedule, size and mixture is in both.
 """
 
@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import itertools
 import pathlib
-import shutil
 import sys
 import time
 
@@ -96,10 +95,9 @@ def config_of(store: str, schedule: str, size: str, *, mixture: str, seed: int) 
 
 
 def make(config: Config, workdir: pathlib.Path) -> float:
-    """Trains from the start unless that is done; seconds that it took."""
+    """Trains, or goes on, unless that is done; seconds that it took."""
     begun = time.monotonic()
     if not (workdir / "summary.json").exists():
-        shutil.rmtree(workdir, ignore_errors=True)
         outcome = train(config, workdir, report=lambda line: None, devices=jax.devices()[:1])
         if outcome != "finished":
             raise SystemExit(f"{workdir}: {outcome}; run the same command to go on")
@@ -114,7 +112,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*runs()], help="these runs")
     given = parser.parse_args()
     store = store_of(given.corpus, given.work)
-    for name, (schedule, size, mixture, seed) in runs().items():
+    small_first = sorted(runs().items(), key=lambda item: item[1][1] == "large")
+    for name, (schedule, size, mixture, seed) in small_first:
         if name in (given.only or runs()):
             config = config_of(store, schedule, size, mixture=mixture, seed=seed)
             print(f"{name}: {make(config, given.work / 'runs' / name):.0f} s", flush=True)

@@ -159,7 +159,7 @@ def test_a_damaged_run_is_shown_with_its_damage(browser, run, tmp_path):
     empty.mkdir()
     look(browser, page.write_page([folder, empty], tmp_path / "page.html").as_uri())
     told = text(browser, "#health")
-    for words in ("no evaluations.jsonl", "journal.jsonl ends in the middle of a line",
+    for words in ("evaluations.jsonl is missing", "journal.jsonl ends in the middle of a line",
                   "Steps are missing", "not a finite number", "Waiting for the first step"):  # fmt: skip
         assert words in told
     assert count(browser, "[data-panel=loss] .plot path") > 0
