@@ -25,7 +25,7 @@ from aquila_jax.train.machinery import opened  # noqa: E402
 from aquila_jax.tsm import noise  # noqa: E402
 from launch import runs_study  # noqa: E402
 
-PLACES = (150, 500, 1300)  # steps
+PLACES = (150, 600)  # steps
 MICRO, ACCUMULATE = 8, 8  # sequences, micro-batches
 ESTIMATES, STEPS = 2, 100  # independent estimates, each from so many steps
 DIRECT = 64  # gradients, each of a large batch
@@ -55,11 +55,11 @@ def direct(machine, model, host, *, first: int) -> np.ndarray:
     objective = functools.partial(
         step.loss, program=machine.program, z_loss=0.0, statistics="light"
     )
-    gradient = jax.jit(lambda batch: step.gradients(objective, model, batch)[0])
+    gradient = jax.jit(lambda model, batch: step.gradients(objective, model, batch)[0])
     rows = []
     for number in range(DIRECT):
         batch = read(machine, host, first + number * LARGE, LARGE // MICRO)
-        rows.append(np.concatenate([np.ravel(x) for x in jax.tree.leaves(gradient(batch))]))
+        rows.append(np.concatenate([np.ravel(x) for x in jax.tree.leaves(gradient(model, batch))]))
     return np.stack(rows)
 
 

@@ -31,7 +31,7 @@ from aquila_jax.train.step import train_step  # noqa: E402
 from configs import small  # noqa: E402
 from launch import runs_study  # noqa: E402
 
-BLOCKS, STEPS = 15, {"0.36 M": 24, "6 M": 2}  # blocks of each kind, steps a block
+BLOCKS, STEPS = 11, {"0.36 M": 24, "6 M": 1}  # blocks of each kind, steps a block
 
 
 def configs(store: str) -> dict[str, Config]:
@@ -39,11 +39,8 @@ def configs(store: str) -> dict[str, Config]:
     least = runs_study.config_of(store, "constant", "small", mixture="uniform", seed=0)
     shape = dict(small.get_config().model) | {"vocab": runs_study.VOCABULARY}
     model = dataclasses.replace(least.model, **shape)
-    data, train = (
-        dataclasses.replace(least.data, length=256),
-        dataclasses.replace(least.train, batch=16),
-    )
-    return {"0.36 M": least, "6 M": dataclasses.replace(least, model=model, data=data, train=train)}
+    data = dataclasses.replace(least.data, length=128)
+    return {"0.36 M": least, "6 M": dataclasses.replace(least, model=model, data=data)}
 
 
 @functools.partial(jax.jit, static_argnames="program", donate_argnames="state")
