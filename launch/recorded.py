@@ -68,14 +68,24 @@ def _read_curve(path: pathlib.Path) -> Run:
 
 
 def read_workdirs(folder: pathlib.Path) -> list[Run]:
-    """All runs below a folder, in name order, every second one for tuning and the rest for test."""
+    """All runs below a folder: even ones for tuning and odd ones for test.
+
+    Counted in name order, or by the number that a name begins with, so that a run keeps its half
+    while others are missing.
+    """
     found = sorted(path.parent for path in folder.rglob("metrics.jsonl"))
     if not found:
         raise ValueError(f"{folder} holds no run: no metrics.jsonl in it or below.")
+    names = [str(path.relative_to(folder)) for path in found]
     return [
-        _read_workdir(path, name=str(path.relative_to(folder)), fold=("tune", "test")[index % 2])
-        for index, path in enumerate(found)
+        _read_workdir(path, name=name, fold=_half(name, index))
+        for index, (path, name) in enumerate(zip(found, names, strict=True))
     ]
+
+
+def _half(name: str, index: int) -> str:
+    number = name.partition("-")[0]
+    return ("tune", "test")[(int(number) if number.isdigit() else index) % 2]
 
 
 def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
