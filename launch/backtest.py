@@ -140,7 +140,7 @@ def _half_band(
 def _curve_error(run: recorded.Run, made: forecast.Estimate) -> float | None:
     """Mean absolute error over the rest of the evaluations; a training loss is too noisy."""
     later = run.steps > made.step
-    if run.block > 1 or not later.any():
+    if run.kind == "training" or not later.any():
         return None
     mean, _ = forecast.trajectory(made, run.steps[later])
     return float(np.mean(np.abs(mean - run.loss[later])))

@@ -3,10 +3,11 @@
 import dataclasses
 import json
 import pathlib
+from typing import Literal
 
 import numpy as np
 
-from aquila_jax.tsm import law, points
+from aquila_jax.tsm import history, law, points
 
 MIN_EVALUATIONS = 60  # so that 12 lie in a fifth of the run; with fewer, the training loss is read
 FINAL_SHARE = 0.02  # of a run: its training loss is averaged over, to know where it ended
@@ -21,17 +22,22 @@ class Run:
     parameters: float
     plan: law.Plan
     steps: np.ndarray  # [n]
-    loss: np.ndarray  # [n], nats
-    block: int  # 1: evaluations; more: steps of a training loss
+    loss: np.ndarray  # [n], nats; NaN: a step that was skipped
+    kind: Literal["evaluations", "training"]
     final: float
 
     def seen(self, step: float) -> points.Observed:
         """The points that a monitor would hold at that step."""
-        kept = points.Points(block=self.block)
         known = self.steps <= step
-        for at, loss in zip(self.steps[known].tolist(), self.loss[known].tolist(), strict=True):
-            kept = points.add(kept, at, loss)
-        return points.observed(kept)
+        steps, losses = self.steps[known], self.loss[known]
+        if self.kind == "evaluations":
+            return points.Observed(steps.astype(float), losses)
+        kept = history.start(1)
+        for at, loss in zip(steps.tolist(), losses.tolist(), strict=True):
+            sums = np.array([[loss], [1.0]]) if np.isfinite(loss) else np.zeros((2, 1))
+            told = {"tokens": float(at), "learning_rate": 0.0, "batch": 0.0}
+            kept = history.add(kept, step=at, sums_M=sums, **told)
+        return points.whole(kept)
 
 
 def read_curves(folder: pathlib.Path) -> list[Run]:
@@ -56,20 +62,30 @@ def _read_curve(path: pathlib.Path) -> Run:
         plan=law.Plan(learning_rate=rates, batch=np.ones(len(every)), warmup=warmup),
         steps=steps,
         loss=loss,
-        block=1,
+        kind="evaluations",
         final=float(loss[-1]),
     )
 
 
 def read_workdirs(folder: pathlib.Path) -> list[Run]:
-    """All runs below a folder, in name order, every second one for tuning and the rest for test."""
+    """All runs below a folder: even ones for tuning and odd ones for test.
+
+    Counted in name order, or by the number that a name begins with, so that a run keeps its half
+    while others are missing.
+    """
     found = sorted(path.parent for path in folder.rglob("metrics.jsonl"))
     if not found:
         raise ValueError(f"{folder} holds no run: no metrics.jsonl in it or below.")
+    names = [str(path.relative_to(folder)) for path in found]
     return [
-        _read_workdir(path, name=str(path.relative_to(folder)), fold=("tune", "test")[index % 2])
-        for index, path in enumerate(found)
+        _read_workdir(path, name=name, fold=_half(name, index))
+        for index, (path, name) in enumerate(zip(found, names, strict=True))
     ]
+
+
+def _half(name: str, index: int) -> str:
+    number = name.partition("-")[0]
+    return ("tune", "test")[(int(number) if number.isdigit() else index) % 2]
 
 
 def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
@@ -89,12 +105,10 @@ def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
     if len(held_out) >= MIN_EVALUATIONS:
         at = np.array(sorted(held_out))
         loss = np.array([_mean_nats(held_out[step]) for step in at])
-        return Run(**described, steps=at, loss=loss, block=1, final=float(loss[-1]))
-    good = [step for step in steps if not last[step].get("skipped")]
-    loss = np.array([last[step]["loss"] for step in good])
-    tail = np.array(good) > steps[-1] * (1 - FINAL_SHARE)
-    final = float(np.median(loss[tail]))
-    return Run(**described, steps=np.array(good), loss=loss, block=points.BLOCK, final=final)
+        return Run(**described, steps=at, loss=loss, kind="evaluations", final=float(loss[-1]))
+    loss = np.array([np.nan if last[n].get("skipped") else last[n]["loss"] for n in steps])
+    final = float(np.nanmean(loss[steps > steps[-1] * (1 - FINAL_SHARE)]))
+    return Run(**described, steps=steps, loss=loss, kind="training", final=final)
 
 
 def _warmup(path: pathlib.Path, rate: np.ndarray) -> int:

@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-from aquila_jax.report import columns, goodput, records, timeline, words
+from aquila_jax.report import columns, goodput, read, records, timeline, words
 from aquila_jax.report.read import Run
 from aquila_jax.report.words import Text
 
@@ -117,7 +117,7 @@ def _files(run: Run) -> list[Text]:
     found = []
     for name, log in run.logs.items():
         file = f"{name}.jsonl"
-        if not log.file:
+        if not (log.lines or log.cut):
             found.append(words.say(f"note.no_{name}", file=file))
         if log.damaged:
             lines = ", ".join(words.count(line) for line in log.damaged[:5])
@@ -125,6 +125,9 @@ def _files(run: Run) -> list[Text]:
             found.append(words.say("note.damaged", file=file, n=len(log.damaged), lines=lines))
         if log.cut:
             found.append(words.say("note.cut", file=file))
+    for name in read.VALUES:
+        if not getattr(run, name) and (run.path / f"{name}.json").is_file():
+            found.append(words.say("note.unreadable", file=f"{name}.json"))
     saved = run.path / "checkpoints"
     if not saved.is_dir() or not any(saved.iterdir()):
         found.append(words.say("note.no_checkpoints"))

@@ -84,7 +84,7 @@ def fill(title: str, value: dict, names: Sequence[str], *, library: str = "") ->
         "data": data,
         "words": table,
         "script": "\n".join(scripts),
-        "plotly": library,
+        "library": library,
     }
     page = (words.STATIC / "page.html").read_text(encoding="utf-8")
     before, *parts = page.split("{{")

@@ -10,7 +10,6 @@ from aquila_jax.ate.situation import Decay
 from aquila_jax.core.signals import Control, Forecast
 from aquila_jax.model.config import ModelConfig, parameters
 from aquila_jax.tsm import band, law, points
-from aquila_jax.tsm import history as histories
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.fit import default_prior
@@ -32,21 +31,18 @@ class Foresight:
 
     def __call__(self, history: History, context: Context) -> Forecast | None:
         """The final loss, overall and per domain; None while there is too little to go by."""
-        losses_KM = histories.losses(history)
         return forecast(
-            _whole(history),
+            points.whole(history),
             plan(self.schedule, self.control, self.batches),
             prior=default_prior(parameters(self.model)),
             calibrations=self.calibrations,
-            domains={
-                name: _observed(history, losses_KM[:, m]) for m, name in enumerate(self.domains)
-            },
+            domains={name: points.domain(history, m) for m, name in enumerate(self.domains)},
         )
 
     def decays(self, history: History) -> tuple[Decay, ...]:
         """What the forecast says of starting the decay elsewhere; nothing while there is none."""
         now = plan(self.schedule, self.control, self.batches)
-        found = estimate(_whole(history), now, default_prior(parameters(self.model)))
+        found = estimate(points.whole(history), now, default_prior(parameters(self.model)))
         if found is None:
             return ()
         plans, read = cooldowns(found), np.cumsum(now.batch)
@@ -66,7 +62,7 @@ class Foresight:
         """
         now = plan(self.schedule, self.control, self.batches)
         told = {"plan": _described(self, now)}
-        found = estimate(_whole(history), now, default_prior(parameters(self.model)))
+        found = estimate(points.whole(history), now, default_prior(parameters(self.model)))
         if found is None:
             return told
         outcomes = compare(found, cooldowns(found))
@@ -127,18 +123,3 @@ def _sizes(total: int, batches: tuple[tuple[int, int], ...]) -> np.ndarray:
         read, done = read + batch * (last - done), last
     left = max(math.ceil((total - read) / batches[-1][1]), 0)
     return np.concatenate([*parts, np.full(left, float(batches[-1][1]))])
-
-
-def _whole(history: History) -> points.Observed:
-    nats_K, counts_K = history.nats_KM.sum(axis=1), history.counts_KM.sum(axis=1)
-    return _observed(history, np.divide(nats_K, counts_K, where=counts_K > 0, out=_nan(nats_K)))
-
-
-def _observed(history: History, losses_K: np.ndarray) -> points.Observed:
-    known = np.isfinite(losses_K)
-    middle = history.step_K - (history.block - 1) / 2
-    return points.Observed(middle[known], losses_K[known])
-
-
-def _nan(like: np.ndarray) -> np.ndarray:
-    return np.full(like.shape, np.nan)

@@ -15,6 +15,10 @@ from aquila_jax.tsm import law
 
 DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.22, 0.35
 SIZE_EXPONENT = 0.12  # the drop grows as parameters^0.12 (25M to 400M, published curves)
+# Parameters, exponent, drop: of our runs of 2000 steps of 512 tokens (docs/results/monitor.md), and
+# of published ones of tens of thousands of large steps. Far fewer tokens a step leave more noise for
+# a decay to take away.
+SHORT, LONG = (5e5, 0.11, 0.43), (2.5e7, 0.46, 0.145 * 0.25**SIZE_EXPONENT)
 EXPONENTS = np.geomspace(0.1, 1.6, 25)
 MIN_NOISE = 1e-3  # nats; also the relative error from which an error counts linearly
 VAGUE = 100.0  # nats: floor and scale are free, but a flat curve must not be singular
@@ -51,13 +55,19 @@ class Fit(NamedTuple):
 
 
 def default_prior(parameters: float) -> Prior:
-    """For a model of that many parameters without a proxy run: wide, and not calibrated."""
-    drop = 0.145 * (parameters / 1e8) ** SIZE_EXPONENT
+    """For a model of that many parameters without a proxy run: wide, and not calibrated.
+
+    Between the two kinds of run that were looked at in straight lines of logarithms, and wider.
+    """
+    (least, *short), (most, *long) = SHORT, LONG
+    share = float(np.clip(np.log(parameters / least) / np.log(most / least), 0, 1))
+    exponent, drop = np.exp((1 - share) * np.log(short) + share * np.log(long)).tolist()
+    unseen = 1 + 4 * share * (1 - share)
     return Prior(
-        exponent=0.46,
-        drop=drop,
-        exponent_width=DEFAULT_EXPONENT_WIDTH,
-        drop_width=DEFAULT_DROP_WIDTH,
+        exponent=exponent,
+        drop=drop * max(parameters / most, 1) ** SIZE_EXPONENT,
+        exponent_width=unseen * DEFAULT_EXPONENT_WIDTH,
+        drop_width=unseen * DEFAULT_DROP_WIDTH,
         source="default",
     )
 

@@ -159,7 +159,7 @@ def test_a_damaged_run_is_shown_with_its_damage(browser, run, tmp_path):
     empty.mkdir()
     look(browser, page.write_page([folder, empty], tmp_path / "page.html").as_uri())
     told = text(browser, "#health")
-    for words in ("no evaluations.jsonl", "journal.jsonl ends in the middle of a line",
+    for words in ("evaluations.jsonl is missing", "journal.jsonl ends in the middle of a line",
                   "Steps are missing", "not a finite number", "Waiting for the first step"):  # fmt: skip
         assert words in told
     assert count(browser, "[data-panel=loss] .plot path") > 0
@@ -195,6 +195,16 @@ def test_the_page_follows_a_live_run(browser, tmp_path):
             browser.get("about:blank")
             server.shutdown()
             thread.join()
+
+
+def test_words_are_painted_before_the_library_is_loaded(browser, run, tmp_path, monkeypatch):
+    library = "performance.mark('library'); Plotly = { react: () => Promise.reject() };"
+    monkeypatch.setattr(page.plotly.offline, "get_plotlyjs", lambda: library)
+    browser.get(page.write_page([run], tmp_path / "page.html").as_uri())
+    times = "return ['paint', 'mark'].map(kind => performance.getEntriesByType(kind)[0]?.startTime)"
+    painted, loaded = until(lambda: (told := browser.execute_script(times))[1] and told)
+    assert painted < loaded
+    assert text(browser, ".status") == "Healthy"
 
 
 def test_a_hundred_thousand_steps(browser, tmp_path):

@@ -98,9 +98,17 @@ def remove_checkpoints(run):
     (run / "checkpoints" / "100").rmdir()
 
 
+def cut_settings(run):
+    (run / "config.json").write_text('{"model": ')
+
+
+def empty_metrics(run):
+    (run / "metrics.jsonl").write_text("")
+
+
 remove_events = remove("events.jsonl")
 KEEP_ALL = {remove_events, cut_journal, damage_journal, drop_steps, spoil_values, turn_clock_back}
-KEEP_ALL |= {remove_checkpoints}
+KEEP_ALL |= {remove_checkpoints, cut_settings}
 
 
 @pytest.mark.parametrize(
@@ -112,10 +120,12 @@ KEEP_ALL |= {remove_checkpoints}
         (spoil_values, "Training loss is not a finite number at 3 steps, first at step 6."),
         (spoil_every_value, "Training loss is not a finite number at"),
         (turn_clock_back, "The clock went back 1 times, most by 59 min"),
-        (remove("evaluations.jsonl"), "no evaluations.jsonl: bits per byte"),
-        (remove("journal.jsonl"), "no journal.jsonl: decisions, alarms, forecasts"),
-        (remove_events, "no events.jsonl: goodput is estimated"),
-        (remove("metrics.jsonl"), "no metrics.jsonl: no step"),
+        (remove("evaluations.jsonl"), "evaluations.jsonl is missing or empty: bits per byte"),
+        (remove("journal.jsonl"), "journal.jsonl is missing or empty: decisions, alarms, forecasts"),
+        (remove_events, "events.jsonl is missing or empty: goodput is estimated"),
+        (remove("metrics.jsonl"), "metrics.jsonl is missing or empty: no step"),
+        (empty_metrics, "metrics.jsonl is missing or empty: no step"),
+        (cut_settings, "config.json holds no JSON object that can be read"),
         (remove("metrics.jsonl", "journal.jsonl", "events.jsonl"), "no step"),
         (remove_checkpoints, "No checkpoint has been saved."),
     ],

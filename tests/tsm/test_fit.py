@@ -112,7 +112,8 @@ def test_a_rising_loss_has_no_fit():
 
 def test_priors():
     wide = fit.default_prior(1e8)
-    assert (wide.exponent, wide.drop, wide.source) == (0.46, 0.145, "default")
+    assert (wide.exponent, wide.drop) == pytest.approx((0.46, 0.145))
+    assert wide.source == "default"
     proxies = [(1e7, law.Parameters(3, 1, a, c)) for a, c in [(0.4, 0.1), (0.5, 0.12), (0.9, 0.3)]]
     near = fit.proxy_prior(1e8, proxies)
     assert near.exponent == 0.5
@@ -122,3 +123,16 @@ def test_priors():
     assert fit.widened(wide) == wide
     with pytest.raises(ValueError, match="use default_prior"):
         fit.proxy_prior(1e8, [])
+
+
+def test_the_default_is_what_was_seen_at_both_ends_and_wider_between():
+    for size, exponent, drop in (fit.SHORT, fit.LONG):
+        seen = fit.default_prior(size)
+        assert (seen.exponent, seen.drop) == pytest.approx((exponent, drop))
+        assert seen.drop_width == fit.DEFAULT_DROP_WIDTH
+    sizes = np.geomspace(fit.SHORT[0], fit.LONG[0], 20)[1:-1]
+    between = [fit.default_prior(size) for size in sizes]
+    assert all(fit.SHORT[1] < one.exponent < fit.LONG[1] for one in between)
+    assert all(fit.LONG[2] < one.drop < fit.SHORT[2] for one in between)
+    assert all(one.drop_width > fit.DEFAULT_DROP_WIDTH for one in between)
+    assert fit.default_prior(1e8).drop == pytest.approx(0.145)

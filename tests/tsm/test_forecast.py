@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from aquila_jax.tsm import band, fit, forecast, law, points
+from aquila_jax.tsm import band, fit, forecast, history, law, points
 
 TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
 PRIOR = fit.Prior(exponent=0.46, drop=0.15)
@@ -43,12 +43,14 @@ def test_the_end_of_a_known_law_is_found(share):
 
 
 def test_a_training_loss_serves_as_well():
-    plan, kept, rng = a_plan(), points.Points(block=points.BLOCK), np.random.default_rng(0)
+    plan, kept, rng = a_plan(), history.start(1), np.random.default_rng(0)
     _, loss = seen(plan, 1)
     for step in range(1, 5001):
-        spike = 3.0 if step % 97 == 0 else 0.0
-        kept = points.add(kept, step, loss[step - 1] + 0.05 * rng.standard_normal() + spike)
-    told = tell(points.observed(kept), plan)
+        noisy = loss[step - 1] + 0.05 * rng.standard_normal()
+        sums = np.zeros((2, 1)) if step % 97 == 0 else np.array([[noisy], [1.0]])
+        told = {"tokens": step, "learning_rate": 1.0, "batch": 1.0}
+        kept = history.add(kept, step=step, sums_M=sums, **told)
+    told = tell(points.whole(kept), plan)
     assert told.final_loss == pytest.approx(loss[-1], abs=0.02)
 
 

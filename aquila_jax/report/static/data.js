@@ -47,3 +47,4 @@ report.draw = () => {
 };
 document.getElementById("language").onclick = () => { view.language = view.language === "en" ? "zh" : "en"; store("language", view.language); report.draw(); };
 document.getElementById("theme").onclick = () => { view.theme = view.theme === "dark" ? "light" : "dark"; store("theme", view.theme); report.draw(); };
+report.draw();

@@ -1,0 +1,168 @@
+"""Planted faults in real training, and healthy runs, through our detectors and the peers' rule.
+
+    python launch/detector_study.py --work build/runs --output docs/results/detectors.json
+
+A healthy run is stopped at three places; from there each trial goes on with the same data and one
+fault. The trial without a fault tells what the loss would have been, and which alarms would have
+come anyway. The healthy runs are those of `launch/runs_study.py`, which is to be called first.
+Trials are written as they are done, and not done again by a later call.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+
+from aquila_jax.core import sharding  # noqa: E402
+from aquila_jax.train import cycle, rewind  # noqa: E402
+from aquila_jax.train.cycle import Machine, Moment  # noqa: E402
+from aquila_jax.train.machinery import opened  # noqa: E402
+from aquila_jax.train.snapshots import Ring  # noqa: E402
+from launch import data_faults, detector_table, runs_study  # noqa: E402
+
+PLACES = (500, 900, 1300)  # steps at which the healthy run is stopped, all before its decay
+TRIALS = 20  # of each fault, over all places
+WAIT = (8, 40)  # steps until the fault
+JUMP, GROWTH = 10.0, 1.04  # of the learning rate: at once, and with every step
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What a step is given that it should not be; `after` counts steps since the first bad one."""
+
+    steps: int  # followed after it began
+    batch: Callable = lambda batch, after, draw: batch
+    rate: Callable[[int], float] = lambda after: 1.0
+    state: Callable = lambda state, after, draw: state
+
+
+def bad_batch(batch, after, draw):
+    """Random tokens in all rows, for one step."""
+    every = np.ones(batch.tokens.shape[:-1], bool)
+    vocab = runs_study.VOCABULARY
+    return data_faults.random_tokens(batch, every, vocab) if after == 0 else batch
+
+
+def label_shuffle(batch, after, draw):
+    """The targets of each row in another order, for one step."""
+    if after:
+        return batch
+    return batch._replace(targets=draw.permuted(batch.targets, axis=-1))
+
+
+def corrupted_weights(state, after, draw):
+    """The numbers of one matrix of all layers in another order, once."""
+    if after:
+        return state
+    leaves, structure = jax.tree.flatten(state.model)
+    number = int(draw.choice([i for i, leaf in enumerate(leaves) if leaf.ndim > 2]))
+    shuffled = draw.permuted(np.array(leaves[number]).ravel()).reshape(leaves[number].shape)
+    leaves[number] = jax.device_put(shuffled, leaves[number].sharding)
+    return dataclasses.replace(state, model=jax.tree.unflatten(structure, leaves))
+
+
+FAULTS = {
+    "none": Fault(steps=140),
+    "bad_batch": Fault(steps=24, batch=bad_batch),
+    "label_shuffle": Fault(steps=24, batch=label_shuffle),
+    "corrupted_weights": Fault(steps=48, state=corrupted_weights),
+    "rate_jump": Fault(steps=64, rate=lambda after: JUMP),
+    "slow_divergence": Fault(steps=100, rate=lambda after: GROWTH**after),
+}
+
+
+def follow(
+    machine: Machine, moment: Moment, last: int, fault: Fault, *, first: int, draw
+) -> tuple[Moment, list[dict]]:
+    """Runs on to step `last` with the fault from step `first` on; what each step showed."""
+    state, host, told = moment.state, moment.host, []
+    while host.step < last:
+        rows = cycle.shape(machine, host), cycle.rows(machine, host)
+        batch = machine.stream.batch(host.ledger, host.sequences, *rows)
+        if (after := host.step + 1 - first) >= 0:
+            batch, state = fault.batch(batch, after, draw), fault.state(state, after, draw)
+            control = host.control._replace(lr_scale=fault.rate(after))
+            host = dataclasses.replace(host, control=control)
+        state, host, done = cycle.launch(machine, state, host, batch)
+        done = cycle.read(done)
+        host, lines, _ = cycle.learn(machine, cycle.count(host, done), done)
+        told.append(
+            {
+                "step": done.step,
+                "loss": float(done.signals.loss),
+                "grad_norm": float(done.signals.grad_norm),
+                "alarms": [line["alarm"]["kind"] for line in lines if line["kind"] == "alarm"],
+            }
+        )
+    return Moment(state, host, ()), told
+
+
+def healthy(machine: Machine, ring: Ring) -> list[dict]:
+    """One run up to the last place, kept at each; what its steps showed."""
+    moment, told = rewind.beginning(machine), []
+    for place in PLACES:
+        moment, more = follow(machine, moment, place, FAULTS["none"], first=1, draw=None)
+        ring.keep(moment)
+        told += more
+    return told
+
+
+def trials(machine: Machine, output: pathlib.Path) -> None:
+    """Those that are missing. Trial n of a kind begins at place n modulo their number."""
+    ring = Ring(len(PLACES))
+    before = healthy(machine, ring)
+    for number in range(TRIALS):
+        for kind, fault in FAULTS.items():
+            done = known(output)
+            name, place = f"{kind}/{number}", PLACES[number % len(PLACES)]
+            if name in done or (kind == "none" and number >= len(PLACES)):
+                continue
+            draw = np.random.default_rng(number)  # the same step for every kind
+            first = place + int(draw.integers(*WAIT))
+            moment, last = ring.find(place), min(first + fault.steps, place + 140)
+            told = follow(machine, moment, last, fault, first=first, draw=draw)[1]
+            past = [line for line in before if place - 256 < line["step"] <= place]
+            trial = {"place": place, "first": first, "steps": told}
+            trial |= {"past": past} if kind == "none" else {}
+            write(output, done | {name: trial})
+            print(name, flush=True)
+
+
+def known(output: pathlib.Path) -> dict:
+    """The trials that are done."""
+    return json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+
+
+def write(output: pathlib.Path, value: dict) -> None:
+    """In one move."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(value) + "\n", encoding="utf-8")
+    os.replace(unfinished, output)
+
+
+def main() -> None:
+    """Makes the trials that are missing, and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="that of runs_study.py")
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    given = parser.parse_args()
+    setting = {"mixture": "uniform", "seed": 9}
+    config = runs_study.config_of(str(given.work / "store"), "wsd20", "small", **setting)
+    with jax.set_mesh(sharding.make_mesh({"data": -1}, jax.devices()[:1])):
+        trials(opened(config, ()), given.work / "trials.json")
+    told = detector_table.measure(known(given.work / "trials.json"), given.work / "runs")
+    write(given.output, told)
+    print("\n".join(detector_table.markdown(told)))
+
+
+if __name__ == "__main__":
+    main()
