@@ -98,7 +98,7 @@ def build(items: Iterable[tuple[str, tuple[str, ...]]], limits: Leaks) -> Index:
     rows: dict[int, list[tuple[np.ndarray, int]]] = {}
     names, lengths, alone = [], [], []
     for item, hashes, enough in found:
-        if len(hashes) < limits.alone and not enough:
+        if not enough and not limits.alone <= len(hashes) < limits.ngram:
             continue
         length = min(limits.ngram, len(hashes))
         grams = tokens.ngrams(hashes, length)
