@@ -3,7 +3,7 @@
     python launch/mixture_study.py --corpus ../shared/corpus --work build/mixture \
         --output docs/results/mixture.json
 
-Each run of 1 M tokens is written to the output when it is done, and is not done again by a later
+Each run of 0.6 M tokens is written to the output when it is done, and is not done again by a later
 call; one that was stopped goes on from its checkpoint. Measured is held-out text of the ten real
 domains, whatever else was trained on.
 """
@@ -35,14 +35,25 @@ from configs import tiny  # noqa: E402
 from configs.small import LANGUAGES  # noqa: E402
 from launch import mixture_table  # noqa: E402
 
-VOCABULARY, LENGTH, BATCH, STEPS = 2048, 128, 16, 500
+VOCABULARY, LENGTH, BATCH, STEPS = 2048, 128, 16, 300
 GARBAGE, GARBAGE_SHARE = "garbage", 0.3
-PRECIOUS, PRECIOUS_BYTES = "zh_docs", 60_000  # about 0.2 % of the text
-CONDITIONS = ("clean", "garbage", "precious")
+PRECIOUS, PRECIOUS_BYTES = "zh_docs", 20_000  # 63 sequences: uniform reads them 13 times
 TEMPERATURES = {"hand_0.3": 0.3, "hand_0.5": 0.5, "hand_0.7": 0.7}  # share ~ size**t
 SWEEP_SEED = 100  # the hand-made mixture is chosen on it, and compared on others
-ONLINE = {"aquila": {}, "aquila_gate": {"may": ("gate",)}, "ado": {}}
-FIXED = ("natural", "uniform", "unimax")
+ONLINE = {"aquila": {"may": ("gate",)}, "ado": {}}
+CONDITIONS = {  # the arms that tell something; UniMax is uniform where no domain is short of text
+    "clean": ("natural", "unimax", "v3", "hand", "aquila"),
+    "garbage": ("natural", "unimax", "aquila", "ado", "oracle"),
+    "precious": ("natural", "uniform", "unimax", "hand", "aquila"),
+}
+V3 = {  # the report's recipe v3 in percent (arXiv 2408.07410, section 7.6), a kind at a time
+    ("en_docs", "zh_docs", "zh_law", "parallel"): 82.0,  # web: these were pages of sites
+    ("code",): 4.5,
+    ("zh_modern",): 4.5,  # encyclopedia: most of it is Chinese Wikipedia
+    ("en_textbooks",): 4.5,
+    ("en_books", "zh_classics"): 2.5,  # literature
+    ("math",): 2.0,  # questions and answers
+}
 
 
 def store_of(condition: str, corpus: pathlib.Path, work: pathlib.Path) -> str:
@@ -50,12 +61,13 @@ def store_of(condition: str, corpus: pathlib.Path, work: pathlib.Path) -> str:
     folder = work / condition
     sources = []
     for name, language in LANGUAGES.items():
-        train_file = corpus / name / "train-00000.jsonl.gz"
+        read = corpus / name / "train-*.jsonl.gz"
         if (condition, name) == ("precious", PRECIOUS):
-            train_file = _head(train_file, folder / "precious.jsonl", PRECIOUS_BYTES)
+            first = corpus / name / "train-00000.jsonl.gz"
+            read = _head(first, folder / "precious.jsonl", PRECIOUS_BYTES)
         held = corpus / name / "heldout.jsonl.gz"
-        for file, split in ((train_file, "train"), (held, "heldout")):
-            sources.append(Source(name=name, language=language, paths=(str(file),), split=split))
+        for files, split in ((read, "train"), (held, "heldout")):
+            sources.append(Source(name=name, language=language, paths=(str(files),), split=split))
     if condition == "garbage":
         file = _garbage(folder / "garbage.jsonl", characters=1_500_000)
         sources.append(Source(name=GARBAGE, language="en", paths=(str(file),)))
@@ -101,15 +113,25 @@ def base() -> Config:
 def mixture(arm: str, sizes: dict[str, int]) -> dict[str, float]:
     """The shares that a run starts with."""
     real = {name: size for name, size in sizes.items() if name != GARBAGE}
+    weights = v3(real) if arm == "v3" else {}
     if arm in TEMPERATURES:
-        raw = {name: size ** TEMPERATURES[arm] for name, size in real.items()}
-        shares = {name: value / sum(raw.values()) for name, value in raw.items()}
-    else:
-        kind = arm if arm in FIXED else "unimax"
-        shares = prior.mixture(kind, {}, real, STEPS * BATCH)
+        weights = {name: size ** TEMPERATURES[arm] for name, size in real.items()}
+    kind = arm if arm in prior.PRIORS else "unimax"
+    shares = prior.mixture(kind, weights, real, STEPS * BATCH)
     part = GARBAGE_SHARE if GARBAGE in sizes and arm != "oracle" else 0.0
     shares = {name: (1 - part) * share for name, share in shares.items()}
     return shares | ({GARBAGE: part} if GARBAGE in sizes else {})
+
+
+def v3(sizes: dict[str, int]) -> dict[str, float]:
+    """The report's shares; within a kind each domain by its size."""
+    whole = {kind: sum(sizes.get(name, 0) for name in kind) for kind in V3}
+    return {
+        name: share * sizes[name] / whole[kind]
+        for kind, share in V3.items()
+        for name in kind
+        if name in sizes
+    }
 
 
 def config_of(arm: str, store: str, seed: int) -> Config:
@@ -117,13 +139,20 @@ def config_of(arm: str, store: str, seed: int) -> Config:
     sizes = Stream(open_store(store), LENGTH).sizes
     changed = plain(base())
     changed["name"] = arm
-    changed["model"] |= {"layers": 4, "embed": 96, "ffn": 256, "head_dim": 24, "vocab": VOCABULARY}
+    changed["model"] |= {
+        "layers": 2,
+        "embed": 64,
+        "ffn": 176,
+        "heads": 2,
+        "kv_heads": 1,
+        "vocab": VOCABULARY,
+    }
     changed["prepare"]["vocab_size"] = VOCABULARY
     changed["data"] |= {"length": LENGTH, "store": store, "seed": seed, "sample_megabytes": 0.0}
     changed["data"]["weights"] = mixture(arm, sizes)
-    changed["schedule"] |= {"peak": 5e-3, "warmup": 25 * BATCH, "total": STEPS * BATCH}
+    changed["schedule"] |= {"peak": 5e-3, "warmup": 15 * BATCH, "total": STEPS * BATCH}
     changed["train"] |= {
-        "batch": BATCH, "seed": seed, "evaluate_every": 50, "checkpoint_every": 50, "keep": 1,
+        "batch": BATCH, "seed": seed, "evaluate_every": 60, "checkpoint_every": 150, "keep": 1,
         "heavy_every": 10**9, "report_seconds": 1e9, "writers": [],
     }  # fmt: skip
     changed["evaluate"] |= {"heldout_tokens": 4000, "questions": []}
@@ -152,24 +181,31 @@ def run(config: Config, workdir: pathlib.Path) -> dict:
 
 def study(given: argparse.Namespace) -> None:
     """Every run that is missing; the sweep first, since an arm follows from it."""
-    for condition in given.conditions.split(","):
-        store = store_of(condition, given.corpus, given.work)
-        hand = [(arm, SWEEP_SEED) for arm in TEMPERATURES]
-        for arm, seed in hand + list(_arms(condition, given.seeds)):
-            if arm == "hand":
-                arm = best_hand(known(given.output), condition)
-            name = f"{condition}/{arm}/{seed}"
-            if name in known(given.output):
-                continue
-            print(name, file=sys.stderr, flush=True)
-            told = run(config_of(arm, store, seed), given.work / name.replace("/", "_"))
-            _write(given.output, known(given.output) | {name: told})
+    needed = [*given.conditions, *map(_swept, given.conditions)]
+    stores = {name: store_of(name, given.corpus, given.work) for name in needed}
+    for condition, arm, seed in _order(given.conditions, given.seeds):
+        if arm == "hand":
+            arm = best_hand(known(given.output), condition)
+        name = f"{condition}/{arm}/{seed}"
+        if name in known(given.output):
+            continue
+        print(name, file=sys.stderr, flush=True)
+        told = run(config_of(arm, stores[condition], seed), given.work / name.replace("/", "_"))
+        _write(given.output, known(given.output) | {name: told})
 
 
-def _arms(condition: str, seeds: int) -> Iterator[tuple[str, int]]:
-    arms = ["natural", "uniform", "unimax", "hand", *ONLINE]
-    arms += ["oracle"] if condition == "garbage" else []
-    return ((arm, seed) for seed in range(seeds) for arm in arms)
+def _order(conditions: list[str], seeds: int) -> Iterator[tuple[str, str, int]]:
+    """A seed of all conditions before the next, so that a stop leaves whole seeds."""
+    swept = dict.fromkeys(map(_swept, conditions))
+    yield from ((condition, arm, SWEEP_SEED) for condition in swept for arm in TEMPERATURES)
+    for seed in range(seeds):
+        for condition in conditions:
+            yield from ((condition, arm, seed) for arm in CONDITIONS[condition])
+
+
+def _swept(condition: str) -> str:
+    """Where the temperature is chosen: the real domains of `garbage` are those of `clean`."""
+    return "clean" if condition == "garbage" else condition
 
 
 def known(output: pathlib.Path) -> dict:
@@ -185,7 +221,7 @@ def _write(output: pathlib.Path, runs: dict) -> None:
 
 def best_hand(runs: dict, condition: str) -> str:
     """The temperature with the best mean on the seed of the sweep."""
-    runs = {arm: runs[f"{condition}/{arm}/{SWEEP_SEED}"] for arm in TEMPERATURES}
+    runs = {arm: runs[f"{_swept(condition)}/{arm}/{SWEEP_SEED}"] for arm in TEMPERATURES}
     return min(runs, key=lambda arm: mixture_table.final(runs[arm])[0])
 
 
@@ -195,7 +231,7 @@ def main() -> None:
     for name in ("corpus", "work", "output"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--conditions", default=",".join(CONDITIONS))
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
     given = parser.parse_args()
     study(given)
     print("\n".join(mixture_table.table(known(given.output), given.conditions)))

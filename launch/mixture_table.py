@@ -1,7 +1,7 @@
 """What the runs of the mixture study come to, as a table."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from configs.small import LANGUAGES
 
@@ -30,11 +30,11 @@ def tokens_to(curve: list[dict], worst: float) -> float | None:
     return None
 
 
-def table(runs: dict, conditions: str) -> Iterator[str]:
+def table(runs: dict, conditions: Sequence[str]) -> Iterator[str]:
     """Mean over seeds and their standard deviation, as Markdown."""
     yield "| condition | arm | seeds | mean, bits per byte | worst domain | tokens to natural's worst |"
     yield "|---|---|---|---|---|---|"
-    for condition in conditions.split(","):
+    for condition in conditions:
         names = {name.split("/")[1] for name in runs if name.startswith(f"{condition}/")}
         for arm in sorted(names):
             seeds = [s for s in range(100) if f"{condition}/{arm}/{s}" in runs]

@@ -1,8 +1,8 @@
 """Online weights: from each domain's progress to the next mixture, as pure functions.
 
     ado     ADO (arXiv 2410.11820): prior x credit**0.5 x learning speed
-    aquila  prior x learning speed x worth of a repeated token, drawn back to the prior as far as
-            the speeds are uncertain; no credit, which makes the rich richer: under a metric that
+    aquila  prior x learning speed x worth of a repeated token, each speed drawn to what all have
+            in common as far as it is uncertain; no credit, which makes the rich richer: under a metric that
             counts domains alike, ADO with a natural prior was worse than no change (science 4.4)
 
 Both are smoothed over their past and bounded by `bound`. Arrays `[M]`: one value a domain; shares
@@ -22,6 +22,7 @@ CREDIT = 0.9  # memory of what each domain was given lately
 ADO_LEAST = 0.01  # of ADO's preference
 BALANCE = 0.8  # of a language's target share is its floor
 HALVINGS = 100
+LEAST_ERROR = 1e-6  # nats; no speed is known better
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,11 @@ def ado(progress: Progress, memory: Memory) -> np.ndarray:
 
 
 def aquila(progress: Progress, memory: Memory) -> np.ndarray:
-    """Speed and what repetition leaves of it, shrunk to the prior (James and Stein)."""
-    raw = _shares(progress.prior * progress.speed * worth(progress.seen, progress.sizes))
-    return shrink(progress, raw)
+    """Speed, as sure as it is, and what repetition leaves of it."""
+    used = progress.prior > 0
+    speed = np.ones_like(progress.prior)
+    speed[used] = shrink(progress.speed[used], progress.error[used] * progress.speed[used])
+    return _shares(progress.prior * speed * worth(progress.seen, progress.sizes))
 
 
 ALGORITHMS = {"ado": ado, "aquila": aquila}
@@ -81,15 +84,34 @@ def worth(seen: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.exp(-repetitions / TOKENS_HALF)
 
 
-def shrink(progress: Progress, preference: np.ndarray) -> np.ndarray:
-    """prior**(1-w) x preference**w, w = how much of the speeds' spread is not their error."""
-    used = progress.prior > 0
-    spread = float(np.var(np.log(progress.speed[used])))
-    noise = float(np.mean(progress.error[used] ** 2))
-    trust = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
-    mixed = np.zeros_like(progress.prior)
-    mixed[used] = progress.prior[used] ** (1 - trust) * preference[used] ** trust
-    return _shares(mixed)
+def shrink(values: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Each value drawn to their common mean as far as its own error is of their spread, `[M]`.
+
+    Empirical Bayes. In nats and not in logarithms: of a domain that no longer falls, the logarithm
+    of the speed is not known at all, and all others would have to be disbelieved for it.
+    """
+    spread = spread_between(values, error)
+    trust = spread / (spread + np.maximum(error, LEAST_ERROR) ** 2)
+    return trust * values + (1 - trust) * np.average(values, weights=trust + 1e-12)
+
+
+def spread_between(values: np.ndarray, error: np.ndarray) -> float:
+    """Variance of the true values, of which `values` are seen with `error`.
+
+    Paule and Mandel (1982): the one that leaves a mean square of 1 to the standardised residuals;
+    0 where the errors alone explain what is seen.
+    """
+    error = np.maximum(error, LEAST_ERROR)
+    least, most = 0.0, float(np.var(values)) * len(values)
+    for _ in range(HALVINGS):
+        spread = 0.5 * (least + most)
+        precision = 1 / (spread + error**2)
+        residual = values - np.average(values, weights=precision)
+        if precision @ residual**2 > len(values) - 1:
+            least = spread
+        else:
+            most = spread
+    return most if least > 0 else 0.0
 
 
 def update(

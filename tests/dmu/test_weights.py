@@ -58,12 +58,29 @@ def test_equal_speeds_and_fresh_data_leave_the_prior():
 
 
 def test_speeds_that_are_noise_leave_the_prior_and_sure_ones_do_not():
-    told = progress([1, 1, 1], [0.1, 0.2, 0.4])
-    spread = np.var(np.log(told.speed))
-    for noise, trust in ((0.0, 1.0), (spread / 2, 0.5), (2 * spread, 0.0)):
-        found = weights.shrink(told._replace(error=np.full(3, noise**0.5)), told.speed / 0.7)
-        expected = told.speed**trust
-        np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-9)
+    speed = np.array([0.1, 0.2, 0.4])
+    np.testing.assert_allclose(weights.shrink(speed, np.zeros(3)), speed, rtol=1e-6)
+    alike = weights.shrink(speed, np.full(3, 0.5))
+    np.testing.assert_allclose(alike, alike[0], rtol=1e-9)
+    between = weights.shrink(speed, np.full(3, 0.1))
+    assert speed[0] < between[0] < between[1] < between[2] < speed[2]
+
+
+def test_the_spread_between_domains_is_found():
+    rng = np.random.default_rng(0)
+    found = [
+        weights.spread_between(rng.normal(1.0, np.hypot(0.2, error)), error)
+        for error in rng.uniform(0.05, 0.4, (200, 30))
+    ]
+    assert np.mean(found) == pytest.approx(0.2**2, rel=0.1)
+
+
+def test_a_domain_that_nothing_is_known_of_does_not_silence_the_others():
+    """One flat domain (its speed is at the least, so that its logarithm is unknown) did."""
+    told = progress([1, 1, 1, 1], [0.6, 0.9, 0.7, 1e-4], error=0.1)
+    told = told._replace(error=np.array([0.1, 0.1, 0.1, 500.0]))
+    found = weights.aquila(told, weights.start(told.prior))
+    assert found[3] < 0.05 and found[1] > found[0]
 
 
 def test_a_worn_domain_gives_way():

@@ -48,3 +48,10 @@ def test_what_cannot_be_learned_is_slow_and_uncertain_and_what_is_not_known_is_n
     few = learning.learning(made(law(2, 3, 0.3), blocks=9))
     assert np.isnan(few.speed_M).all()
     assert len(learning.learning(history.start(2)).speed_M) == 2
+
+
+def test_a_plunge_at_the_beginning_is_not_held_for_speed_later_on():
+    """Random characters cost less as soon as it is known how often each comes, and no less after."""
+    plunge = lambda n: 4.0 + 3.6 * np.exp(-n / 6)  # noqa: E731
+    told = learning.learning(made(law(2.0, 3.0, 0.35), plunge, noise=0.02))
+    assert told.speed_M[1] < 0.1 * told.speed_M[0]

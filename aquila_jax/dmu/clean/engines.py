@@ -18,6 +18,8 @@ from aquila_jax.dmu.progress import Report, track
 # which therefore loads this module first.
 loguru.logger.disable("datatrove")
 multiprocess.set_forkserver_preload([__name__])
+# Its manager too: a fork of this process would copy the locks of JAX's threads.
+multiprocess.set_start_method("forkserver", force=True)
 
 Engine = Literal["local", "ray"]
 Pipeline = Sequence[Callable]

@@ -5,6 +5,7 @@ its neighbours of the same test) is as suspect as the question.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -20,6 +21,7 @@ QUESTIONS = ("context", "question", "prompt", "problem", "query", "text")
 ANSWERS = ("solution", "canonical_solution", "passage", "suffix")
 LABEL = re.compile(r"^\s*(?:question|answer|题目|问题|答案)\s*[:：]", re.I | re.M)
 FEW_WORDS = 3
+BREAK = re.compile(r"""\n|[!?。;]|[.:]["'”’)]*\s""")  # ends a sentence or a line
 EXCERPT = 160  # characters
 BETWEEN = np.full(1, 0xFFFFFFFFFFFFFFFF, np.uint64)  # a token that no text has
 
@@ -42,6 +44,7 @@ class Index:
     tables: tuple[Table, ...]
     items: tuple[str, ...]  # [probes] the item's id
     lengths: np.ndarray  # int64 [probes] tokens
+    alone: np.ndarray  # bool [probes] counts only as a sentence or a line of its own
     unsearchable: tuple[str, ...]  # items too short to be told from ordinary text
 
 
@@ -87,14 +90,15 @@ def read_items(paths: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
 def build(items: Iterable[tuple[str, tuple[str, ...]]], limits: Leaks) -> Index:
     """The index of items; a text shorter than one n-gram is looked for whole.
 
-    A short text that stands in several items (`Which of these is true?`) is no one's.
+    A short text that stands in several items (`Which of these is true?`) is no one's. One with too
+    few words to be known by (`Omar hated himself.`) counts as a sentence or a line of its own.
     """
     found = [(item, *_prepare(text, limits)) for item, parts in items for text in parts]
     common = _common([(item, hashes) for item, hashes, _ in found], limits) if found else set()
     rows: dict[int, list[tuple[np.ndarray, int]]] = {}
-    names, lengths = [], []
+    names, lengths, alone = [], [], []
     for item, hashes, enough in found:
-        if not enough:
+        if not enough and not limits.alone <= len(hashes) < limits.ngram:
             continue
         length = min(limits.ngram, len(hashes))
         grams = tokens.ngrams(hashes, length)
@@ -103,11 +107,13 @@ def build(items: Iterable[tuple[str, tuple[str, ...]]], limits: Leaks) -> Index:
         rows.setdefault(length, []).append((grams, len(names)))
         names.append(item)
         lengths.append(len(hashes))
+        alone.append(not enough)
     tables = tuple(_table(length, rows[length]) for length in sorted(rows))
     short = dict.fromkeys(item for item, _, _ in found)
     for name in names:
         short.pop(name, None)
-    return Index(tables, tuple(names), np.array(lengths, np.int64), tuple(short))
+    sizes, apart = np.array(lengths, np.int64), np.array(alone, bool)
+    return Index(tables, tuple(names), sizes, apart, tuple(short))
 
 
 def _prepare(text: str, limits: Leaks) -> tuple[np.ndarray, bool]:
@@ -163,28 +169,40 @@ def _prefix(grams: np.ndarray, known: np.ndarray) -> np.ndarray:
 def find(index: Index, text: str, limits: Leaks) -> list[Hit]:
     """The items that the text holds, each once, in the order of the items."""
     hashes, starts, _ = tokens.tokenise(text)
+    plain = functools.cache(lambda: tokens.normalise(text))
     hits: dict[str, int] = {}
     tables = {table.length: table for table in index.tables}
     for length, grams in tokens.all_ngrams(hashes, tuple(tables)):
         table = tables[length]
-        for probe, (offsets, place) in _matches(table, grams).items():
-            if _leaked(offsets, table.length, int(index.lengths[probe]), limits):
-                hits.setdefault(index.items[probe], place)
-    plain = tokens.normalise(text) if hits else ""
-    return [Hit(item, _excerpt(plain, int(starts[at]))) for item, at in sorted(hits.items())]
+        for probe, (offsets, places) in _matches(table, grams).items():
+            size = int(index.lengths[probe])
+            if index.alone[probe]:
+                places = [at for at in places if _stands_alone(plain(), starts, at, size)]
+            if places and _leaked(offsets, table.length, size, limits):
+                hits.setdefault(index.items[probe], places[0])
+    return [Hit(item, _excerpt(plain(), int(starts[at]))) for item, at in sorted(hits.items())]
 
 
-def _matches(table: Table, grams: np.ndarray) -> dict[int, tuple[set[int], int]]:
-    """probe -> (its tokens where an n-gram of the text begins, first place in the text)."""
+def _matches(table: Table, grams: np.ndarray) -> dict[int, tuple[set[int], list[int]]]:
+    """probe -> (its tokens where an n-gram of the text begins, the places in the text)."""
     places = np.flatnonzero(table.known[_prefix(grams, table.known)])
     first = np.searchsorted(table.grams, grams[places], side="left")
     last = np.searchsorted(table.grams, grams[places], side="right")
-    found: dict[int, tuple[set[int], int]] = {}
+    found: dict[int, tuple[set[int], list[int]]] = {}
     for place, start, stop in zip(places.tolist(), first, last, strict=True):
         for row in range(start, stop):
-            offsets, _ = found.setdefault(int(table.probes[row]), (set(), place))
+            offsets, at = found.setdefault(int(table.probes[row]), (set(), []))
             offsets.add(int(table.offsets[row]))
+            at.append(place)
     return found
+
+
+def _stands_alone(plain: str, starts: np.ndarray, place: int, size: int) -> bool:
+    """Whether a sentence or line begins at the token `place` and ends `size` tokens later."""
+    return all(
+        at in (0, len(starts)) or BREAK.search(plain, starts[at - 1], starts[at])
+        for at in (place, place + size)
+    )
 
 
 def _leaked(offsets: set[int], length: int, size: int, limits: Leaks) -> bool:

@@ -3,13 +3,14 @@
 Stages, each on datatrove's own steps, each in tasks of one shard, each resumed where it stopped:
 
     input     the documents, in shards
-    screen    rules on one document: source, garbled, leak, language, quality; masking
+    screen    rules on one document: source, garbled, leak, copy of a held-out one, language,
+              quality; masking
     exact     hashes of whole documents; which of them come again
     minhash   signatures, pairs in one bucket, pairs that are truly similar, clusters
     clean     what is left
 
-Memory holds one shard's signatures, the word table (4 MB), the evaluation index and 16 bytes for
-each pair of near-duplicates, however large the corpus.
+Memory holds one shard's signatures, the word table (4 MB), the evaluation and held-out indexes, and 16
+bytes for each pair of near-duplicates, however large the corpus.
 """
 
 import dataclasses
@@ -73,10 +74,12 @@ def clean(
     workers: int = 1,
     tell: Report = print,
     key: object = None,
+    heldout: tuple[Source, ...] = (),
 ) -> Cleaned:
     """Cleans documents of any number, by way of `folder`; goes on from there after a stop.
 
-    With the engine "ray", `folder` must be shared with the cluster. `key` is anything of JSON that tells this input from another.
+    With the engine "ray", `folder` must be shared with the cluster. `key` is anything of JSON that
+    tells this input from another. No copy of a document of `heldout` is left.
     """
     manifest = spool.lay_out(
         documents,
@@ -86,7 +89,7 @@ def clean(
     )
     how = {"engine": settings.engine, "workers": workers, "tell": tell}
     run = _Run(folder=folder, shards=manifest["shards"], **how)
-    judge = functools.partial(screen.step, settings=settings, folder=folder)
+    judge = functools.partial(screen.step, settings=settings, folder=folder, sources=heldout)
     _stage(run, "screen", run.read("input"), judge, docs.writer(run.at("screened")))
     poisoned = screen.poisoned(settings, folder)
     trusted = functools.partial(screen.trusted, without=poisoned, out=run.at("dropped/poisoned"))
@@ -155,11 +158,14 @@ def clean_sources(
 ) -> tuple[tuple[Source, ...], CleaningReport]:
     """The sources with what is left of their training documents, for `prepare`, and the account.
 
-    Held-out sources pass untouched: what is measured on must not change with the cleaning.
+    Held-out sources pass untouched, since what is measured on must not change with the cleaning;
+    what is a copy of them in training text goes.
     """
     training = tuple(source for source in sources if source.split == "train")
-    key = [dataclasses.asdict(source) for source in training]
-    made = clean(docs.from_sources(training), settings, folder, key=key, **how).report
+    heldout = tuple(source for source in sources if source.split != "train")
+    key = [dataclasses.asdict(source) for source in sources]
+    how = {"key": key, "heldout": heldout} | how
+    made = clean(docs.from_sources(training), settings, folder, **how).report
     languages = _domains(training, settings)
     folders = {name: pathlib.Path(folder, "clean", name) for name in languages}
     left = [
@@ -167,7 +173,7 @@ def clean_sources(
         for name, place in folders.items()
         if place.is_dir()
     ]
-    return (*left, *(source for source in sources if source.split != "train")), made
+    return (*left, *heldout), made
 
 
 def _domains(sources: tuple[Source, ...], settings: Settings) -> dict[str, str]:

@@ -14,6 +14,7 @@ from aquila_jax.dmu.clean import (
 )
 from aquila_jax.dmu.clean import (
     garbled,
+    heldout,
     language,
     leaks,
     privacy,
@@ -23,7 +24,8 @@ from aquila_jax.dmu.clean import (
     spool,
     vocabulary,
 )
-from aquila_jax.dmu.clean.settings import Leaks, Settings
+from aquila_jax.dmu.clean.settings import Duplicates, Leaks, Settings
+from aquila_jax.dmu.sources import Source
 
 Verdict = tuple[str, str] | None  # rule and evidence
 NATURAL = ("en", "zh", "")
@@ -34,6 +36,12 @@ GARBAGE = ("garbled", "language")
 def leak_index(limits: Leaks) -> leaks.Index:
     """Built once in each process."""
     return leaks.build(leaks.read_items(limits.evaluations), limits)
+
+
+@functools.lru_cache(4)
+def heldout_index(sources: tuple[Source, ...], limits: Duplicates) -> heldout.Index:
+    """Built once in each process."""
+    return heldout.of_sources(sources, limits)
 
 
 @functools.lru_cache(1)
@@ -77,6 +85,14 @@ def _leaked(document: data.Document, settings: Settings) -> Verdict:
     return "leak", f"{hits[0].item}: {hits[0].excerpt}"
 
 
+def _held_out(document: data.Document, settings: Settings, sources: tuple[Source, ...]) -> Verdict:
+    if not settings.duplicates or not sources:
+        return None
+    index = heldout_index(sources, settings.duplicates)
+    found = heldout.find(index, document.text, settings.duplicates)
+    return found and ("held_out", f"{found[0]}, similarity {found[1]:.2f}")
+
+
 def _foreign(document: data.Document, settings: Settings) -> Verdict:
     """Names the language of a document that comes without, and the script of a Chinese one."""
     declared = document.metadata["language"]
@@ -111,12 +127,18 @@ def _poor(document: data.Document, settings: Settings) -> Verdict:
     return (rule, "") if rule else None
 
 
-def verdict(document: data.Document, settings: Settings, folder: str) -> Verdict:
-    """The first rule that a document breaks; language and C4's lines are set on the way."""
+def verdict(
+    document: data.Document, settings: Settings, folder: str, *, sources: tuple[Source, ...] = ()
+) -> Verdict:
+    """The first rule that a document breaks; language and C4's lines are set on the way.
+
+    `sources`: the held-out ones, of which no copy must be left.
+    """
     return (
         _blocked(document, settings)
         or _garbled(document, settings, folder)
         or _leaked(document, settings)
+        or _held_out(document, settings, sources)
         or _foreign(document, settings)
         or _poor(document, settings)
     )
@@ -128,14 +150,20 @@ def unit(document: data.Document) -> str:
 
 
 def step(
-    documents: Iterator[data.Document], rank: int, _world: int, *, settings: Settings, folder: str
+    documents: Iterator[data.Document],
+    rank: int,
+    _world: int,
+    *,
+    settings: Settings,
+    folder: str,
+    sources: tuple[Source, ...] = (),
 ) -> Iterator[data.Document]:
     """A datatrove step: passes the good on, masked, and writes the others with their rule."""
     seen, garbage = collections.Counter(), collections.Counter()
     with docs.writer(f"{folder}/dropped/screen") as dropped:
         for document in documents:
             seen[unit(document)] += 1
-            if found := verdict(document, settings, folder):
+            if found := verdict(document, settings, folder, sources=sources):
                 garbage[unit(document)] += found[0].startswith(GARBAGE)
                 document.metadata.update(rule=found[0], evidence=found[1])
                 dropped.write(document, rank)

@@ -106,6 +106,7 @@ class Leaks:
     ngram: int = 13
     short_words: int = 5  # an item shorter than `ngram` counts when whole, from this length on
     short_han: int = 8
+    alone: int = 3  # tokens; a shorter one counts as a sentence of its own, from this length on
     coverage: float = 0.75  # share of an item's tokens inside matched n-grams
     run: int = 40  # tokens in one run that count whatever the coverage
 

@@ -30,9 +30,6 @@ def run(pipeline, logs, engine="local", workers=1, tasks=3):
     )
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-# The fork server is started by a fork and an exec at once, before which JAX warns.
-@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_one_process_and_two_give_the_same_files(tmp_path):
     fill(tmp_path / "in")
     for workers in (1, 2):

@@ -21,7 +21,11 @@ ITEMS = (
               "choices": ["The moon is made of ordinary grey rock", "No"], "answer": 0}),
     ("mc/2", {"context": "Question: Which of the following statements is true?\nAnswer:",
               "choices": ["Whales are large mammals of the sea", "No"], "answer": 0}),
-    ("tiny/0", {"context": "Question: ice box\nAnswer:", "choices": ["cold", "warm"], "answer": 0}),
+    ("tiny/0", {"context": "Question: ice\nAnswer:", "choices": ["cold", "warm"], "answer": 0}),
+    ("blimp/1", {"context": "", "choices": ["Omar hated themselves.", "Omar hated himself."],
+                 "answer": 1}),
+    ("sum/1", {"context": "Question: Calculate $836 \\times 45$.\nAnswer:",
+               "choices": ["$37620$", "$37520$"], "answer": 0}),
     ("sum/0", {"question": "1+2+3+4+5+6+7+8+9+10+11+12+13+14+15"}),
 )  # fmt: skip
 INDEX = leaks.build([(item, leaks.texts(record)) for item, record in ITEMS], LIMITS)
@@ -67,6 +71,21 @@ def test_items_inside_documents_are_found(planted, item):
 )
 def test_ordinary_text_is_not(text):
     assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    "text, item",
+    [
+        ("She left. Omar hated  himself! Nobody knew why.", "blimp/1"),
+        ("Omar hated himself", "blimp/1"),
+        ("A list:\nomar hated himself\nand more", "blimp/1"),
+        ("Exercise 7. Calculate $836 \\times 45$. Then rest.", "sum/1"),
+        ("They say that Omar hated himself.", None),
+        ("Omar hated himself for what he had done.", None),
+    ],
+)
+def test_an_item_of_few_words_counts_as_a_sentence_of_its_own(text, item):
+    assert found(text) == ([item] if item else [])
 
 
 def test_what_cannot_be_searched_is_told():
