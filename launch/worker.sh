@@ -35,7 +35,6 @@ start() {
   mkdir -p "$run"
   rm -f "$run/exit"
   export AQUILA_COORDINATOR=$1 AQUILA_PROCESSES=$2 PYTHONUNBUFFERED=1
-  export JAX_COMPILATION_CACHE_DIR=$run/programs # a new start on the same machine compiles nothing
   cd "$code"
   # A session of its own, so that it outlives this ssh and `stop` reaches all its children.
   # shellcheck disable=SC2016  # expanded by the inner shell

@@ -1,5 +1,6 @@
 """Rules for damage that skipping cannot cure: go back, leave out the data, or call a person."""
 
+from aquila_jax.ate.data_rules import FLOOR
 from aquila_jax.ate.memory import Action, count, last, since
 from aquila_jax.ate.rate_rules import LEAST
 from aquila_jax.ate.situation import Proposal, Situation
@@ -109,6 +110,7 @@ def _bad_data(s: Situation) -> dict | None:
     """What shows that the data of late steps are bad; None if nothing does."""
     jumps = [x for x in s.assessment.alarms if x.kind == "domain_jump"]
     jumps = [x for x in jumps if x.evidence["after"] > JUMP * x.evidence["before"]]
+    jumps = [x for x in jumps if s.weights.get(x.evidence["domain"], 1.0) > 2 * FLOOR]
     odd = s.alarm("token_statistics")
     if odd and s.memory.troubled and s.memory.clock - s.memory.troubled <= SEEN_LATE:
         jumps.append(odd)

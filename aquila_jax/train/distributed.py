@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from aquila_jax.train import rollcall
 
 JOIN_SECONDS = 300.0
 EXIT = 75  # EX_TEMPFAIL: run the same command again
+# How gloo, gRPC and JAX's coordination speak of a process that does not answer. Any other error
+# would come again, so that nothing is gained by running the same command.
+_GONE = re.compile(r"gloo|connection|unavailable|heartbeat|deadline|coordination", re.IGNORECASE)
 
 
 def start() -> None:
@@ -53,7 +57,7 @@ def together() -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+        if jax.process_count() == 1 or not _GONE.search(str(error)):
             raise
         said = str(error).strip().splitlines()[0][:300]
         print(

@@ -50,6 +50,7 @@ def test_a_domain_that_leaves_its_past_is_gone_back_from_and_its_data_left_out()
     assert asked["exclude"] == [3000 - 24 * 10, 3000 + 48 * 10]
     assert safety_rules.set_aside(situation(jump(1.05))) is None
     assert safety_rules.set_aside(situation(jump(0.5))) is None
+    assert safety_rules.set_aside(situation(jump(1.3), weights={"web": 0.002})) is None  # gated
     assert safety_rules.set_aside(situation()) is None
 
 
