@@ -121,7 +121,10 @@ KEEP_ALL |= {remove_checkpoints, cut_settings}
         (spoil_every_value, "Training loss is not a finite number at"),
         (turn_clock_back, "The clock went back 1 times, most by 59 min"),
         (remove("evaluations.jsonl"), "evaluations.jsonl is missing or empty: bits per byte"),
-        (remove("journal.jsonl"), "journal.jsonl is missing or empty: decisions, alarms, forecasts"),
+        (
+            remove("journal.jsonl"),
+            "journal.jsonl is missing or empty: decisions, alarms, forecasts",
+        ),
         (remove_events, "events.jsonl is missing or empty: goodput is estimated"),
         (remove("metrics.jsonl"), "metrics.jsonl is missing or empty: no step"),
         (empty_metrics, "metrics.jsonl is missing or empty: no step"),
