@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from aquila_jax.tsm import fit, law, points
+from aquila_jax.tsm import fit, forecast, law, points
 
 # Multi-Power Law (arXiv 2503.12811) in units of the peak rate: the mean of its published fits to
 # 25M, 100M and 400M. On those curves this is in-sample, in its favour.
@@ -71,9 +71,10 @@ def _final(
 ) -> float:
     """By the same points and the same fit as the product's; NaN where no falling curve fits."""
     used = seen.steps > 1.5 * plan.warmup
-    index = seen.steps[used].astype(int) - 1
+    few = points.thin(points.Observed(seen.steps[used], seen.loss[used]), forecast.MAX_POINTS)
+    index = few.steps.astype(int) - 1
     progress, annealing = where
-    found = fit.fit(fit.Points(progress[index], annealing[index], seen.loss[used]), prior)
+    found = fit.fit(fit.Points(progress[index], annealing[index], few.loss), prior)
     if found is None:
         return float("nan")
     return float(fit.predict(found, progress[-1:], annealing[-1:])[0][0])

@@ -56,6 +56,9 @@ def without(program, state, batch, control):
     return state, (signals.loss, signals.skipped)
 
 
+KINDS = {"with": with_signals, "without": without}
+
+
 def measure(config: Config, steps: int) -> dict:
     """CPU seconds a step of each block; the first block of each is left out."""
     machine = machine_of(config, open_store(config.data.store))
@@ -64,9 +67,12 @@ def measure(config: Config, steps: int) -> dict:
     shape = (1, config.train.batch)
     local = machine.stream.batch(host.ledger, 0, shape, slice(None))
     batch = feed.put(local, machine.mesh, config.train.batch)
-    seconds = {"with": [], "without": []}
+    counted = {
+        name: counts(one, machine.program, state, batch, control) for name, one in KINDS.items()
+    }
+    seconds = {name: [] for name in KINDS}
     for number in range(BLOCKS + 1):
-        for name, one in (("with", with_signals), ("without", without)):
+        for name, one in KINDS.items():
             begun = time.process_time()
             for _ in range(steps):
                 state, told = one(machine.program, state, batch, control)
@@ -76,7 +82,14 @@ def measure(config: Config, steps: int) -> dict:
     ratios = [a / b - 1 for a, b in pairs]
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     quarters = statistics.quantiles(ratios, n=4)
-    return {"seconds": middle, "cost": quarters[1], "quartiles": [quarters[0], quarters[2]]}
+    spread = {"cost": quarters[1], "quartiles": [quarters[0], quarters[2]]}
+    return {"seconds": middle, **spread, "counted": counted}
+
+
+def counts(one, program, *arguments) -> dict[str, float]:
+    """Arithmetic and memory traffic as the compiler counts them, whatever else the machine does."""
+    told = one.lower(program, *arguments).compile().cost_analysis()
+    return {"flops": told["flops"], "bytes": told["bytes accessed"]}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 LANGUAGES = ("en", "zh")
@@ -9,6 +10,7 @@ Text = dict[str, str]  # language -> words
 
 STATIC = Path(__file__).parent / "static"
 # Cause and remedy of each kind of alarm in Chinese; the journal holds them in English.
+BLAME = re.compile(r"(\d+%) of the excess came from domain (.+)")  # as the monitor says it
 ADVICE: dict[str, list[str]] = json.loads((STATIC / "advice.zh.json").read_text(encoding="utf-8"))
 WORDS: dict[str, Text] = json.loads((STATIC / "words.json").read_text(encoding="utf-8"))
 
@@ -32,11 +34,20 @@ def advice(alarm: dict) -> tuple[Text, Text]:
     """Cause and remedy of an alarm; as the journal has them where its evidence does not fit."""
     told = [str(alarm.get("cause", "")), str(alarm.get("remedy", ""))]
     try:
-        chinese = [text.format_map(alarm["evidence"]) for text in ADVICE[str(alarm.get("kind"))]]
+        evidence = {key: _chinese(value) for key, value in alarm["evidence"].items()}
+        chinese = [text.format_map(evidence) for text in ADVICE[str(alarm.get("kind"))]]
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         chinese = told
     cause, remedy = ({"en": en, "zh": zh} for en, zh in zip(told, chinese, strict=True))
     return cause, remedy
+
+
+def _chinese(value: object) -> object:
+    """Evidence that is words, where they are known."""
+    if not isinstance(value, str):
+        return value
+    value = BLAME.sub(WORDS["evidence.blame"]["zh"], value)
+    return WORDS.get(f"evidence.{value}", {"zh": value})["zh"]
 
 
 def name(group: str, value: str) -> Text:

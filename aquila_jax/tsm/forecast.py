@@ -9,6 +9,7 @@ import numpy as np
 from aquila_jax.core import signals
 from aquila_jax.tsm import band, fit, law, points
 
+MAX_POINTS = 128  # of a fit
 MIN_STEPS = 300  # after the warm-up: before, a run is in a transient that no law describes
 MIN_POINTS = 12
 HORIZON = 0.1  # of the plan's tokens: over which a plateau is judged
@@ -130,6 +131,7 @@ def _fit(
     kept = points.Observed(seen.steps[used], seen.loss[used])
     if len(kept.steps) < MIN_POINTS or kept.steps[-1] - plan.warmup < MIN_STEPS:
         return None
+    kept = points.thin(kept, MAX_POINTS)
     index = kept.steps.astype(int) - 1
     return fit.fit(fit.Points(where.progress[index], where.annealing[index], kept.loss), prior)
 

@@ -68,8 +68,11 @@ class Parameters(NamedTuple):
 
 
 def memory(steps: int) -> float:
-    """Steps that annealing takes to act, 1 / (1 - lambda): a tenth of the run, from 50 to 1000."""
-    return float(np.clip(0.1 * steps, 50, 1000))
+    """Steps that annealing takes to act, 1 / (1 - lambda): 4 % of the run, at most 1000.
+
+    At least 200, or a tenth of a run that is shorter than ten times that (docs/results/monitor.md).
+    """
+    return float(np.clip(0.04 * steps, np.clip(0.1 * steps, 50, 200), 1000))
 
 
 def coordinates(plan: Plan, memory_steps: float) -> Coordinates:

@@ -50,6 +50,18 @@ def test_advice_falls_back_to_the_journal():
     assert words.advice({})[0] == {"en": "", "zh": ""}
 
 
+@pytest.mark.parametrize(
+    ("blame", "chinese"),
+    [("90% of the excess came from domain zh_docs", "超出部分的 90% 来自领域 zh_docs"),
+     ("no single domain is to blame", "没有哪个领域是单独的起因"), ("who knows", "who knows")],
+)  # fmt: skip
+def test_words_in_evidence_are_translated_where_they_are_known(blame, chinese):
+    told = words.advice(
+        {"kind": "spike", "evidence": {"z": 7.0, "what": "grad_norm", "blame": blame}}
+    )
+    assert chinese in told[0]["zh"] and told[0]["zh"].startswith("梯度范数")
+
+
 def test_values_may_be_texts_themselves():
     told = words.say("health.stopped", why=words.name("event", "sigterm"))
     assert told == {"en": "Stopped: preempted", "zh": "已停止：被抢占"}

@@ -37,3 +37,16 @@ def test_blocks_of_steps_that_nobody_trusts_are_left_out():
     counts = np.ones((12, 1))
     counts[4:8] = 0
     assert points.whole(keep(np.full((12, 1), 3.0), counts)).steps.tolist() == [2.5, 10.5]
+
+
+def test_thin_is_even_in_the_logarithm_and_loses_no_point():
+    every = np.arange(1.0, 5001)
+    seen = points.Observed(every, 2 + 3 * every**-0.3)
+    few = points.thin(seen, 100)
+    assert 60 < len(few.steps) <= 100
+    gaps = np.diff(np.log(few.steps[few.steps > 300]))
+    assert gaps.max() < 1.3 * gaps.min()
+    np.testing.assert_allclose(few.loss, 2 + 3 * few.steps**-0.3, rtol=1e-3)
+    assert points.thin(few, 100) is few
+    noisy = points.thin(seen._replace(loss=np.random.default_rng(0).standard_normal(5000)), 100)
+    assert noisy.loss[-20:].std() < 0.3  # means, not single points
