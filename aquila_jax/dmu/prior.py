@@ -1,5 +1,6 @@
 """The mixture a run starts with, before anything is known of it."""
 
+import math
 from collections.abc import Mapping
 
 
@@ -42,6 +43,8 @@ def mixture(
         )
     chosen = PRIORS[name](sizes, sequences) if not weights else weights
     total = sum(chosen.values())
-    if not total > 0:
-        raise ValueError(f"data.weights={dict(chosen)} must have a positive sum.")
+    if not (0 < total < math.inf and min(chosen.values()) >= 0):
+        raise ValueError(
+            f"data.weights={dict(chosen)} must be finite, none below 0, with a positive sum."
+        )
     return {domain: chosen.get(domain, 0.0) / total for domain in sizes}

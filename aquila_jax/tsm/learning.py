@@ -26,46 +26,80 @@ class Learning(NamedTuple):
     error_M: np.ndarray  # standard error of its logarithm
 
 
+class Level(NamedTuple):
+    """Nats per token per domain, by its law; NaN where there is too little to go by."""
+
+    loss_M: np.ndarray
+    error_M: np.ndarray  # its standard error
+
+
 def learning(history: History) -> Learning:
     """The speed of every domain at the end of `history`."""
+    speed_M, error_M, _, _ = _laws(history, 1.0)
+    return Learning(speed_M, error_M / speed_M)
+
+
+def level(history: History, tokens: float) -> Level:
+    """The loss of every domain when the run has learned from `tokens`, as `history` has it."""
+    _, _, loss_M, error_M = _laws(history, tokens / history.tokens_K[-1])
+    return Level(loss_M, error_M)
+
+
+def until(history: History, tokens: float) -> History:
+    """What was known when the run had learned from `tokens`."""
+    known_K = history.tokens_K <= tokens
+    columns = ("step", "tokens", "learning_rate", "batch")
+    kept = {f"{name}_K": getattr(history, f"{name}_K")[known_K] for name in columns}
+    tables = {f"{name}_KM": getattr(history, f"{name}_KM")[known_K] for name in ("nats", "counts")}
+    return history._replace(**kept, **tables)
+
+
+def _laws(history: History, ratio: float) -> np.ndarray:
+    """Speed now and its error, loss at `ratio` times the tokens and its error: [4, M]."""
     end = history.tokens_K[-1] if len(history.tokens_K) else 1.0
     late_K = history.tokens_K > EARLY * end
     ratio_K = history.tokens_K[late_K] / end
     columns = zip(losses(history)[late_K].T, history.counts_KM[late_K].T, strict=True)
-    found = [_slope(ratio_K, loss_K, count_K) for loss_K, count_K in columns]
-    speed_M, error_M = np.array(found).reshape(-1, 2).T
-    return Learning(speed_M, error_M)
+    found = [_law(ratio_K, loss_K, count_K, ratio) for loss_K, count_K in columns]
+    return np.array(found).reshape(-1, 4).T
 
 
-def _slope(ratio_K, loss_K, count_K) -> tuple[float, float]:
-    """a * b and the error of its logarithm, over the grid of exponents a."""
+def _law(ratio_K, loss_K, count_K, ratio) -> tuple[float, float, float, float]:
+    """Speed a * b and the loss at `ratio`, each with its error, over the grid of exponents a."""
     known = np.isfinite(loss_K) & (count_K > 0)
     if known.sum() < MINIMUM_BLOCKS:
-        return np.nan, np.nan
+        return (np.nan,) * 4
     weight_K = count_K[known] / count_K[known].mean()
-    fits = [_line(ratio_K[known] ** -a, loss_K[known], weight_K) for a in EXPONENTS]
-    b_E, variance_E, left_E, residual_EK = (np.array(column) for column in zip(*fits, strict=True))
+    fits = [_line(ratio_K[known] ** -a, loss_K[known], weight_K, ratio**-a) for a in EXPONENTS]
+    columns = map(np.array, zip(*fits, strict=True))
+    b_E, variance_E, loss_E, loss_variance_E, left_E, residual_EK = columns
     best = int(left_E.argmin())
     count = _independent(residual_EK[best])
     odds_E = np.exp(-0.5 * count * np.log(left_E / left_E[best]))
     odds_E /= odds_E.sum()
-    speed_E = EXPONENTS * b_E
-    spread_E = EXPONENTS**2 * variance_E * known.sum() / count
-    mean = float(odds_E @ speed_E)
-    variance = float(odds_E @ (spread_E + speed_E**2)) - mean**2
-    speed = max(mean, LEAST)
-    return speed, float(np.sqrt(max(variance, 0.0))) / speed
+    widen = known.sum() / count
+    speed, error = _mixed(odds_E, EXPONENTS * b_E, EXPONENTS**2 * variance_E * widen)
+    return max(speed, LEAST), error, *_mixed(odds_E, loss_E, loss_variance_E * widen)
 
 
-def _line(x_K, y_K, weight_K):
-    """Weighted least squares: slope, its variance, mean square left, residuals."""
+def _mixed(odds_E, value_E, variance_E) -> tuple[float, float]:
+    """Mean and standard deviation of a mixture."""
+    mean = float(odds_E @ value_E)
+    variance = float(odds_E @ (variance_E + value_E**2)) - mean**2
+    return mean, float(np.sqrt(max(variance, 0.0)))
+
+
+def _line(x_K, y_K, weight_K, x):
+    """Weighted least squares: slope, value at `x`, each with its variance; mean square; residuals."""
     total = weight_K.sum()
-    centre, level = weight_K @ x_K / total, weight_K @ y_K / total
+    centre, mean = weight_K @ x_K / total, weight_K @ y_K / total
     spread = weight_K @ (x_K - centre) ** 2
-    slope = weight_K @ ((x_K - centre) * (y_K - level)) / spread
-    residual_K = np.sqrt(weight_K) * (y_K - level - slope * (x_K - centre))
+    slope = weight_K @ ((x_K - centre) * (y_K - mean)) / spread
+    residual_K = np.sqrt(weight_K) * (y_K - mean - slope * (x_K - centre))
     left = max(float(residual_K @ residual_K) / (len(x_K) - 2), 1e-12)
-    return slope, left / spread, left, residual_K
+    variance = left / spread
+    there = mean + slope * (x - centre), left / total + variance * (x - centre) ** 2
+    return slope, variance, *there, left, residual_K
 
 
 def _independent(residual_K: np.ndarray) -> float:

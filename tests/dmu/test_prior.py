@@ -34,6 +34,9 @@ def test_given_weights_win_and_those_left_out_are_zero():
         ("best", {}, "must be one of"),
         ("natural", {"wbe": 1.0}, r"names \['wbe'\]"),
         ("natural", {"web": 0.0}, "positive sum"),
+        ("natural", {"web": float("nan"), "books": 1.0}, "must be finite"),
+        ("natural", {"web": float("inf"), "books": 1.0}, "must be finite"),
+        ("natural", {"web": -1.0, "books": 2.0}, "none below 0"),
     ],
 )
 def test_impossible_mixtures_are_refused(name, weights, message):

@@ -55,3 +55,20 @@ def test_a_plunge_at_the_beginning_is_not_held_for_speed_later_on():
     plunge = lambda n: 4.0 + 3.6 * np.exp(-n / 6)  # noqa: E731
     told = learning.learning(made(law(2.0, 3.0, 0.35), plunge, noise=0.02))
     assert told.speed_M[1] < 0.1 * told.speed_M[0]
+
+
+def test_the_loss_to_come_is_foreseen_within_its_error():
+    true = law(2.0, 3.0, 0.35)
+    errors = []
+    for seed in range(40):
+        told = learning.level(made(true, noise=0.05, seed=seed), 66_000.0)
+        errors.append((told.loss_M[0] - true(66.0)) / told.error_M[0])
+    assert abs(np.mean(errors)) < 0.5 and 0.5 < np.std(errors) < 2.0
+
+
+def test_what_was_known_before_is_a_part_of_what_is_known():
+    whole = made(law(2.0, 3.0, 0.35), noise=0.05)
+    part = learning.until(whole, 40_000.0)
+    assert part.tokens_K[-1] == 40_000 and len(part.nats_KM) == len(part.step_K) == 40
+    same = learning.learning(part), learning.learning(learning.until(part, 1e9))
+    np.testing.assert_array_equal(*(told.speed_M for told in same))

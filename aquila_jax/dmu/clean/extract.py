@@ -1,11 +1,14 @@
 """Text out of web pages (trafilatura) and PDF files (pypdf)."""
 
 import io
+import logging
 
 import lxml.etree
 import pypdf
 import trafilatura
 from pypdf import errors
+
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is in the error
 
 
 def html_text(page: bytes | str, place: str = "page") -> str:
