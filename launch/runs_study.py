@@ -2,9 +2,10 @@
 
     python launch/runs_study.py --corpus ../shared/corpus --work build/runs
 
-32 runs of 1 M tokens: schedules x sizes x mixtures, three seeds of the small size, one of the other. A run that is whole is not made
-again by a later call, one that was stopped goes on. Even numbers are for tuning and odd ones
-for test (`launch/recorded.py`); no combination of schedule, size and mixture is in both.
+32 runs of 1 M tokens: schedules x sizes x mixtures, three seeds of the small size, one of the
+other. A run that is whole is not made again by a later call, one that was stopped goes on. Even
+numbers are for tuning and odd ones for test (`launch/recorded.py`); no combination of schedule,
+size and mixture is in both. About 70 CPU seconds a run; a part of them will do for what follows.
 """
 
 import argparse
