@@ -21,6 +21,7 @@ from datatrove.pipeline.formatters import PIIFormatter
 from aquila_jax.dmu.clean import (
     duplicates,
     garbled,
+    heldout,
     language,
     leaks,
     pipeline,
@@ -77,12 +78,13 @@ def _own_quality(tongue: str) -> Callable[[StepDocument], object]:
 
 def speed(corpus: pathlib.Path, settings: Settings, work: pathlib.Path) -> dict:
     """MB/s on one core: {language: {stage: {"ours", "datatrove"}}}."""
-    index = screen.leak_index(settings.leaks)
+    index, limits = screen.leak_index(settings.leaks), Duplicates()
+    copies = heldout.build(troubles.read(corpus, "heldout.jsonl.gz", 10**9), limits)
     found = {}
     for tongue in SAMPLES:
         texts = _sample(corpus, tongue)
         chain = {"en": quality.english_filters(English()), "zh": quality.chinese_filters(Chinese())}
-        mine = duplicates.Signature(str(work / "s"), duplicates.minhash_config(Duplicates()))
+        mine = duplicates.Signature(str(work / "s"), duplicates.minhash_config(limits))
         code = {"en": "eng_Latn", "zh": "cmn_Hani"}[tongue]
         theirs = dedup.MinhashDedupSignature(str(work / "t"), dedup.MinhashConfig(), language=code)
         hide = PIIFormatter()
@@ -93,6 +95,7 @@ def speed(corpus: pathlib.Path, settings: Settings, work: pathlib.Path) -> dict:
             ),
             "language": (lambda d: language.identify(d.text), None),
             "leaks": (lambda d: leaks.find(index, d.text, settings.leaks), None),
+            "held_out": (lambda d: heldout.find(copies, d.text, limits), None),
             "privacy": (
                 lambda d: privacy.mask(d.text, settings.private),
                 lambda d: hide.format(d.text),
