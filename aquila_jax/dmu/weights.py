@@ -63,8 +63,9 @@ def start(prior: np.ndarray) -> Memory:
 
 def ado(progress: Progress, memory: Memory) -> np.ndarray:
     """ADO's preference."""
-    raw = progress.prior * np.sqrt(memory.credit) * progress.speed
-    return _shares(np.where(progress.prior > 0, np.maximum(_shares(raw), ADO_LEAST), 0.0))
+    used = progress.prior > 0  # of a domain that is not read, no speed is known
+    raw = np.where(used, progress.prior * np.sqrt(memory.credit) * progress.speed, 0.0)
+    return _shares(np.where(used, np.maximum(_shares(raw), ADO_LEAST), 0.0))
 
 
 def aquila(progress: Progress, memory: Memory) -> np.ndarray:

@@ -66,6 +66,13 @@ def test_speeds_that_are_noise_leave_the_prior_and_sure_ones_do_not():
     assert speed[0] < between[0] < between[1] < between[2] < speed[2]
 
 
+@pytest.mark.parametrize("name", weights.ALGORITHMS)
+def test_a_domain_that_is_not_read_needs_no_speed(name):
+    told = progress([1, 0, 1], [0.2, np.nan, 0.1])
+    found = weights.ALGORITHMS[name](told, weights.start(told.prior))
+    assert np.isfinite(found).all() and found[1] == 0 and found.sum() == pytest.approx(1)
+
+
 def test_the_spread_between_domains_is_found():
     rng = np.random.default_rng(0)
     found = [

@@ -109,7 +109,9 @@ def test_advice_names_what_is_over_and_what_to_change(tiny):
     }
     told = advice(tiny, layout["nothing_saveable"], report)
     assert "20.0 GiB a device, 4.0 GiB too many" in told
-    assert "spread the state over" in told
+    assert "take a slice of 12 devices or more" in told
+    fewer = next(c for c in candidates(tiny, 8) if c.fsdp * c.tensor == 2)
+    assert "spread the state over 3 devices or more" in advice(tiny, fewer, report)
     report |= {"parameters": GIB, "optimizer": 2 * GIB}
     assert "remat=nothing_saveable" in advice(
         tiny, layout["dots_with_no_batch_dims_saveable"], report

@@ -8,7 +8,7 @@ import numpy as np
 from tests.train import jobs
 
 SMALL = {
-    "train.batch": 12, "schedule.total": 40 * 12, "train.checkpoint_every": 10,
+    "train.batch": 12, "schedule.total": 400 * 12, "train.checkpoint_every": 10,
     "train.evaluate_every": 0, "model.layers": 1, "mentor.mode": "off", "train.heavy_every": 1000,
 }  # fmt: skip
 NOTICED = 60.0  # seconds, of which it needs a few: the connection breaks with the process
