@@ -44,7 +44,7 @@ class OptimizerConfig:
 def make_optimizer(
     config: OptimizerConfig, schedule: Schedule
 ) -> optax.GradientTransformationExtraArgs:
-    """Clip, precondition, decay, scale: each reads `control=` and `sequences=` at run time."""
+    """Clip, precondition, decay, scale: each reads `control=`, `sequences=`, `grad_norm=`."""
     direction = {"adamw": _adam, "muon": _muon}[config.name](config)
     return optax.named_chain(
         ("clip", transforms.clip_by_control()),

@@ -20,13 +20,16 @@ def stateless(fn: Callable) -> optax.GradientTransformationExtraArgs:
 
 
 def clip_by_control() -> optax.GradientTransformationExtraArgs:
-    """Scales the updates so that their global norm is at most `control.clip_norm`."""
+    """Scales the updates, whose global norm is `grad_norm`, to at most `control.clip_norm`.
 
-    def clip(updates, params, control, sequences):
-        scale = jnp.minimum(1.0, control.clip_norm / (optax.tree.norm(updates) + 1e-6))
-        return optax.tree.scale(scale, updates)
+    The step knows that norm before it decides to update: no second pass over the gradients.
+    """
 
-    return stateless(clip)
+    def clip(updates, state, params=None, *, control: Control, grad_norm: jax.Array, **_):
+        scale = jnp.minimum(1.0, control.clip_norm / (grad_norm + 1e-6))
+        return optax.tree.scale(scale, updates), state
+
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, clip)
 
 
 def decay_weights(rate: float, mask: Callable) -> optax.GradientTransformationExtraArgs:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from aquila_jax.core.signals import PARAMETER_TYPES
 from aquila_jax.model.transformer import Block, Transformer
@@ -15,6 +16,12 @@ def square_sum(blocks: Block) -> jax.Array:
 def norm(blocks: Block) -> jax.Array:
     """`[N]`: the norm of each layer."""
     return jnp.sqrt(square_sum(blocks))
+
+
+def global_norm(model: Transformer, norm_N: jax.Array) -> jax.Array:
+    """The norm of everything; that of the layers is known, so that they are not read again."""
+    rest = (model.embed, model.final_norm, model.unembed)
+    return jnp.sqrt(jnp.sum(jnp.square(norm_N)) + optax.tree.norm(rest, squared=True))
 
 
 def rms(blocks: Block) -> jax.Array:

@@ -36,11 +36,14 @@ def train_step(
     )
     grads, metrics, maxima, micro_square = gradients(objective, state.model, batch)
     seen = metrics.compute()
-    norm = optax.tree.norm(grads)
+    norm_N = layers.norm(grads.blocks)
+    norm = layers.global_norm(grads, norm_N)
+    if batch.tokens.shape[0] == 1:
+        micro_square = jnp.square(norm)  # the same, but not read again
     good = jnp.isfinite(norm) & (seen["loss"] <= control.loss_limit)
     good &= norm <= control.grad_norm_limit
 
-    model, opt_state, updates = jax.lax.cond(good, *branches(program, control), state, grads)
+    model, opt_state, updates = jax.lax.cond(good, *branches(program, control, norm), state, grads)
     signals = Signals(
         loss=seen["loss"],
         domain_nats_M=seen["domain_nats_M"],
@@ -52,7 +55,7 @@ def train_step(
         update_ratio=layers.median_ratio(updates, state.model),
         update_rms_N=layers.rms(updates.blocks),
         weight_rms_N=layers.rms(state.model.blocks),
-        grad_norm_N=layers.norm(grads.blocks),
+        grad_norm_N=norm_N,
         skipped=1.0 - good,
         **(heavy(model, *maxima) if statistics == "heavy" else {}),
     )
@@ -117,13 +120,18 @@ def loss(model, micro: Batch, targets, *, program: Program, z_loss, statistics):
     return told.objective, (metrics, (stats, told.logit_max))
 
 
-def branches(program: Program, control: Control):
+def branches(program: Program, control: Control, grad_norm):
     """What `cond` chooses from: take the update, or leave everything untouched."""
     optimizer = make_optimizer(program.optimizer, program.schedule)
 
     def take(state: TrainState, grads):
         updates, opt_state = optimizer.update(
-            grads, state.opt_state, state.model, control=control, sequences=state.sequences
+            grads,
+            state.opt_state,
+            state.model,
+            control=control,
+            sequences=state.sequences,
+            grad_norm=grad_norm,
         )
         return optax.apply_updates(state.model, updates), opt_state, updates
 

@@ -77,7 +77,9 @@ def test_a_crawl_becomes_a_domain_for_each_language_and_nothing_is_left_behind(m
     store = open_store(str(place / "store"))
     assert store.domains == ("web_en", "web_zh", "pages")
     assert [info.language for info in store.manifest.train] == ["en", "zh", "en"]
-    assert store.info("train", "web_en").documents == 12  # of 12 one is held out; one has an address
+    assert (
+        store.info("train", "web_en").documents == 12
+    )  # of 12 one is held out; one has an address
     assert store.info("train", "web_zh").documents == 12
     assert store.info("heldout", "web_en").documents == 1
     assert {path.name for path in place.iterdir()} == {"store"}

@@ -7,6 +7,7 @@ import pytest
 
 from aquila_jax.core import sharding
 from aquila_jax.core.signals import to_host
+from aquila_jax.train import layers
 from aquila_jax.train.state import abstract_state, init_state
 from aquila_jax.train.step import train_step
 from tests.train.conftest import make_batch, neutral, on_device
@@ -36,6 +37,13 @@ def test_loss_falls_and_signals_add_up(program, mesh):
     )
     np.testing.assert_allclose(first.micro_grad_square, first.grad_norm**2, rtol=1e-5)
     assert first.update_rms_N.shape == (program.model.layers,)
+
+
+def test_the_global_norm_leaves_nothing_out(program, mesh):
+    """It is put together from the layers' and the rest; a new part of the model must be in it."""
+    model = init_state(program, jax.random.key(0)).model
+    found = layers.global_norm(model, layers.norm(model.blocks))
+    np.testing.assert_allclose(found, optax.tree.norm(model), rtol=1e-6)
 
 
 def test_a_neutral_control_is_plain_optax_adamw(program, mesh):
