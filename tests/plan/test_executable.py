@@ -34,6 +34,16 @@ def small(tiny):
     return dataclasses.replace(tiny, model=model, data=data, train=train)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_cached():
+    """On a CPU a program that comes from JAX's cache cannot be saved whole: functions are missing."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    usual = getattr(jax.config, name)
+    jax.config.update(name, 1e9)
+    yield
+    jax.config.update(name, usual)
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, small, eight):
     """The file of the program, and shapes and layouts of the state that it takes."""

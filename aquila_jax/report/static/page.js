@@ -165,4 +165,4 @@ function load() {
 }
 
 report.fill();
-requestAnimationFrame(() => setTimeout(load));
+new PerformanceObserver((_, observer) => { observer.disconnect(); load(); }).observe({ type: "paint", buffered: true });
