@@ -2,7 +2,8 @@
 
 Every contestant is a process of its own that has compiled and warmed up, and sleeps while the
 others run. In each round each runs for the same number of seconds, one after another, so that
-what else the machine does falls on all of them alike; ratios are taken round by round.
+what else the machine does falls on all of them alike; ratios are taken round by round. A turn
+ends when the steps that were started are done: they would else run in the turn of the next.
 """
 
 import argparse
@@ -24,6 +25,9 @@ MODELS = {
 BATCH = {"A": (16, 256), "B": (8, 512)}
 CONTESTANTS = ("loop", "step", "torch", "torch_compiled")
 FILE = Path("docs/results/benchmark.json")
+
+# Does one step, or starts it, and returns its tokens; and waits for all that was started.
+Contestant = tuple[Callable[[], int], Callable[[], object]]
 
 
 def configuration(name: str):
@@ -49,8 +53,8 @@ def configuration(name: str):
     )
 
 
-def loop(name: str, folder: Path) -> Callable[[], int]:
-    """The whole main job: stream, step, signals, monitor, mentor, files. Returns tokens."""
+def loop(name: str, folder: Path) -> Contestant:
+    """The whole main job: stream, step, signals, monitor, mentor, files."""
     import jax
 
     from aquila_jax.config import located
@@ -70,10 +74,10 @@ def loop(name: str, folder: Path) -> Callable[[], int]:
         run.settle()
         return config.train.batch * config.data.length
 
-    return once
+    return once, lambda: jax.block_until_ready(run.state)
 
 
-def step(name: str, folder: Path) -> Callable[[], int]:
+def step(name: str, folder: Path) -> Contestant:
     """The compiled step alone, on one batch that stays on the device."""
     import jax
     import numpy as np
@@ -114,10 +118,10 @@ def step(name: str, folder: Path) -> Callable[[], int]:
             signals.pop(0).block_until_ready()
         return tokens.size
 
-    return once
+    return once, lambda: jax.block_until_ready(state)
 
 
-def torch(name: str, folder: Path, *, compiled: bool = False) -> Callable[[], int]:
+def torch(name: str, folder: Path, *, compiled: bool = False) -> Contestant:
     """transformers' Llama of the same shape, fused AdamW, float32."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -154,24 +158,26 @@ def torch(name: str, folder: Path, *, compiled: bool = False) -> Callable[[], in
         loss.item()
         return tokens.numel()
 
-    return once
+    return once, lambda: None
 
 
-def torch_compiled(name: str, folder: Path) -> Callable[[], int]:
+def torch_compiled(name: str, folder: Path) -> Contestant:
     """The same through torch.compile."""
     return torch(name, folder, compiled=True)
 
 
 def contend(kind: str, name: str, folder: Path) -> None:
     """The life of a contestant: warm up, then run for as long as each line asked says."""
-    once = globals()[kind](name, folder)
+    once, finish = globals()[kind](name, folder)
     for _ in range(4):
         once()
+    finish()
     print("ready", flush=True)
     for line in sys.stdin:
         start, tokens = time.perf_counter(), 0
         while time.perf_counter() - start < float(line):
             tokens += once()
+        finish()
         print(tokens / (time.perf_counter() - start), flush=True)
 
 
