@@ -87,12 +87,14 @@ def follow(
     while host.step < last:
         rows = cycle.shape(machine, host), cycle.rows(machine, host)
         batch = machine.stream.batch(host.ledger, host.sequences, *rows)
+        asked = host.control
         if (after := host.step + 1 - first) >= 0:
             batch, state = fault.batch(batch, after, draw), fault.state(state, after, draw)
-            control = host.control._replace(lr_scale=fault.rate(after))
-            host = dataclasses.replace(host, control=control)
+            host = dataclasses.replace(host, control=asked._replace(lr_scale=fault.rate(after)))
         state, host, done = cycle.launch(machine, state, host, batch)
-        done = cycle.read(done)
+        # Nobody asked for that rate, so nobody who learns from the step knows of it.
+        host = dataclasses.replace(host, control=asked)
+        done = cycle.read(done)._replace(control=asked)
         host, lines, _ = cycle.learn(machine, cycle.count(host, done), done)
         told.append(
             {

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 
+from aquila_jax.ate.schedules import learning_rate
 from aquila_jax.config import Config
 from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
@@ -120,6 +121,9 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
         tokens=host.targets - host.wasted,
         batch=done.batch,
         micro_batches=done.batch // micro,
+        learning_rate=float(
+            learning_rate(config.schedule, done.sequences - done.batch, done.control, xp=np)
+        ),
         progress=done.sequences / config.schedule.total,
         weights=host.weights,
     )

@@ -83,6 +83,14 @@ ADVICE = {
         "of training should show: the learning rate is too high.",
         "Multiply the learning rate by {scale:.2f}.",
     ),
+    "update_drift": (
+        "Updates have grown to {factor:.2f} times what this learning rate gave until lately "
+        "({ratio:.3g} of the weights at {learning_rate:.3g}): the optimiser's second moments "
+        "shrink or are damaged, or the rate is not the one that was asked for. The loss tends to "
+        "follow.",
+        "Compare the learning rate with the plan; if it is right, rewind to before step {since} "
+        "and lower it.",
+    ),
     "update_jump": (
         "The normalised update of layer {layer} jumped {factor:.1f} times: Adam's second moment "
         "lags behind gradients that grew suddenly; loss spikes tend to follow.",
@@ -143,6 +151,7 @@ QUIET = {
     "slow_divergence": 128,
     "update_jump": 128,
     "update_ratio": 50,
+    "update_drift": 128,
     "token_statistics": 200,
     "regime_change": 64,
     "unsteady": 256,

@@ -12,6 +12,7 @@ from aquila_jax.tsm import (
     alarms,
     detect,
     domains,
+    drift,
     early_warning,
     history,
     layers,
@@ -38,6 +39,7 @@ class MonitorSettings:
     domain: domains.DomainSettings = domains.DomainSettings()
     layer: layers.LayerSettings = layers.LayerSettings()
     warning: early_warning.WarningSettings = early_warning.WarningSettings()
+    updates: drift.DriftSettings = drift.DriftSettings()
     noise: NoiseSettings = NoiseSettings()
     survey: SurveySettings = SurveySettings()
     forecaster: Forecaster | None = None
@@ -57,6 +59,7 @@ class MonitorState(NamedTuple):
     domain: domains.DomainState
     layer: layers.LayerState
     warning: early_warning.WarningState
+    updates: drift.DriftState
     noise: noise.NoiseState
     history: history.History
     survey: survey.SurveyState
@@ -73,6 +76,7 @@ def start(settings: MonitorSettings) -> MonitorState:
         domains.start(count),
         layers.start(settings.layers),
         early_warning.start(settings.layers),
+        drift.start(),
         noise.start(),
         history.start(count),
         survey.start(),
@@ -195,10 +199,7 @@ def _observe_network(settings, state, signals, *, context, usable):
     warning, grown = early_warning.observe_log_z(
         settings.warning, warning, step=step, log_z_squared=float(signals.log_z_squared)
     )
-    ratio, progress = float(signals.update_ratio), context.progress
-    warning, high = early_warning.observe_ratio(
-        settings.warning, warning, step=step, ratio=ratio, progress=progress
-    )
+    state, high = _observe_updates(settings, state._replace(warning=warning), signals, context)
     layer, odd = layers.observe(
         settings.layer,
         state.layer,
@@ -216,8 +217,26 @@ def _observe_network(settings, state, signals, *, context, usable):
         batch=context.batch,
         micro_batches=context.micro_batches,
     )
-    state = state._replace(warning=warning, layer=layer, noise=measured)
-    return state, raised + grown + high + odd
+    return state._replace(layer=layer, noise=measured), raised + grown + high + odd
+
+
+def _observe_updates(settings, state, signals, context):
+    step, ratio = context.step, float(signals.update_ratio)
+    warning, raised = early_warning.observe_ratio(
+        settings.warning, state.warning, step=step, ratio=ratio, progress=context.progress
+    )
+    state = state._replace(warning=warning)
+    if context.learning_rate is None:
+        return state, raised
+    drifting, grown = drift.observe(
+        settings.updates,
+        state.updates,
+        step=step,
+        ratio=ratio,
+        learning_rate=context.learning_rate,
+        batch=context.batch,
+    )
+    return state._replace(updates=drifting), raised + grown
 
 
 def _assess(settings, state, signals, *, context, verdict):

@@ -80,6 +80,7 @@ def run(seed: int, steps: int, *, layers: int = 4, change=lambda step, fields: f
                 tokens=float(step * TOKENS),
                 batch=16,
                 micro_batches=4,
+                learning_rate=rate,
                 progress=step / steps,
                 weights=weights,
             ),

@@ -113,6 +113,10 @@ def fault_updates(step, fields):
     return fields | ({"update_ratio": 0.3} if step > 200 else {})
 
 
+def fault_creeping(step, fields):
+    return fields | {"update_ratio": fields["update_ratio"] * 1.04 ** max(0, step - 300)}
+
+
 def fault_mixture(step, fields):
     share = np.array([0.1, 0.4, 0.25, 0.25])
     ratio = share * synthetic.TOKENS / np.maximum(fields["domain_tokens_M"], 1)
@@ -137,6 +141,7 @@ def fault_unlearnable(step, fields):
         (fault_logits, "output_logit_growth", 550),
         (fault_layer, "dead_layer", 440),
         (fault_updates, "update_ratio", 210),
+        (fault_creeping, "update_drift", 315),
         (fault_mixture, "mixture", 400),
         (fault_unlearnable, "stalled", 350),
     ],
