@@ -9,6 +9,7 @@ from jax.sharding import PartitionSpec
 from optax.contrib import MuonDimensionNumbers
 
 from aquila_jax.ate import transforms
+from aquila_jax.ate.offload import offloaded
 from aquila_jax.ate.schedules import Schedule, neutral
 from aquila_jax.core.signals import Control
 
@@ -35,6 +36,7 @@ class OptimizerConfig:
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip_norm: float = 1.0
+    offload: bool = False  # moments lie in the hosts' memory between updates (TPU, GPU)
 
     def __post_init__(self):
         if self.name not in ("adamw", "muon"):
@@ -46,12 +48,13 @@ def make_optimizer(
 ) -> optax.GradientTransformationExtraArgs:
     """Clip, precondition, decay, scale: each reads `control=`, `sequences=`, `grad_norm=`."""
     direction = {"adamw": _adam, "muon": _muon}[config.name](config)
-    return optax.named_chain(
+    chain = optax.named_chain(
         ("clip", transforms.clip_by_control()),
         ("direction", direction),
         ("decay", transforms.decay_weights(config.weight_decay, is_matrix)),
         ("rate", transforms.scale_by_schedule(schedule)),
     )
+    return offloaded(chain) if config.offload else chain
 
 
 def neutral_control(config: OptimizerConfig, schedule: Schedule, z_loss: float) -> Control:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from aquila_jax.ate.offload import HOST_KIND
 from aquila_jax.config import Config
 from aquila_jax.core.sharding import make_mesh
 from aquila_jax.model.config import flops_per_token
@@ -35,6 +36,7 @@ def judge(
         ahead = lower(applied(config, candidate), mesh)
         held = state_bytes(ahead.state)
         report = {"topology": slice_.name, "layout": dataclasses.asdict(candidate), **held}
+        report["offloaded"] = state_bytes(ahead.state, offloaded=True)["optimizer"]
         report["available"] = slice_.chip.memory
         least = sum(held.values()) + held["parameters"]  # gradients stand whole before an update
         if least > slice_.chip.memory:
@@ -59,15 +61,15 @@ def attempt(lowered, candidate: Candidate) -> tuple[jax.stages.Compiled | None, 
         return None, {"fits": False, "needed": needed}
 
 
-def state_bytes(state) -> dict[str, int]:
-    """Bytes of parameters and of the optimiser's state on one device."""
+def state_bytes(state, *, offloaded: bool = False) -> dict[str, int]:
+    """Bytes of parameters and of the optimiser's state for one device: its own, or the host's."""
 
     def total(tree) -> int:
-        shards = (
+        return sum(
             math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
             for leaf in jax.tree.leaves(tree)
+            if (leaf.sharding.memory_kind == HOST_KIND) == offloaded
         )
-        return sum(shards)
 
     return {"parameters": total(state.model), "optimizer": total(state.opt_state)}
 
@@ -126,18 +128,28 @@ def times(config: Config, candidate: Candidate, slice_: Slice, *, text: str, mes
 def advice(config: Config, candidate: Candidate, report: dict) -> str:
     """For a layout that does not fit: by how much, and what to change."""
     over = report["needed"] - report["available"]
-    state = report["parameters"] + report["optimizer"]
+    state = 2 * report["parameters"] + report["optimizer"]  # gradients are as large as parameters
     words = f"needs {report['needed'] / GIB:.1f} GiB a device, {over / GIB:.1f} GiB too many"
     spread = candidate.fsdp * candidate.tensor
-    rest = max(report["needed"] - state * 4 / 3, 0)  # gradients are a third of the state
+    rest = max(report["needed"] - state, 0)
     room = report["available"] * 0.95 - rest
     if rest < report["available"] * 0.9:
-        wanted = math.ceil(state * 4 / 3 * spread / max(room, GIB))
+        wanted = math.ceil(state * spread / max(room, GIB))
         if wanted > candidate.data * spread * candidate.context:
-            return f"{words}; take a slice of {wanted} devices or more for the state alone"
-        return f"{words}; spread the state over {wanted} devices or more (it is over {spread} now)"
+            words += f"; take a slice of {wanted} devices or more for the state alone"
+        else:
+            words += f"; spread the state over {wanted} devices or more (it is over {spread} now)"
+        return words + or_host(report)
     kept = sketch.kept_per_token(config, candidate)
     way = "fewer sequences in a micro-batch" if candidate.rows > 1 else "context or tensor > 1"
     if kept > config.model.embed:
         way = "remat=nothing_saveable"
     return f"{words}, mostly what the backward pass keeps: {way}"
+
+
+def or_host(report: dict) -> str:
+    """The other way, where the moments are not with the host already."""
+    if report.get("offloaded"):
+        return ""
+    less = report["optimizer"] / GIB
+    return f", or keep its moments with the hosts ({less:.1f} GiB less): --config.optimizer.offload=True"

@@ -8,6 +8,7 @@ from aquila_jax.plan.candidates import Candidate, applied
 from aquila_jax.plan.chips import Slice
 from aquila_jax.plan.roofline import Times, hardware_flops_per_token
 
+WEIGHT_BYTES = 4
 STATE_BYTES = 12  # a weight and its two moments, float32
 GRADIENT_BYTES = 4
 HALF, FLOAT = 2, 4
@@ -27,7 +28,8 @@ def memory(config: Config, candidate: Candidate) -> float:
     logits = 3 * FLOAT * tokens / candidate.loss_chunks * vocabulary
     logits += (HALF + FLOAT) * vocabulary * model.embed + 2 * HALF * tokens * model.embed
     gradients = GRADIENT_BYTES * weights * (1 if candidate.accumulate == 1 else 2)
-    return weights * STATE_BYTES + gradients + kept + max(moment, logits)
+    held = WEIGHT_BYTES if config.optimizer.offload else STATE_BYTES
+    return weights * held + gradients + kept + max(moment, logits)
 
 
 def kept_per_token(config: Config, candidate: Candidate) -> float:

@@ -32,6 +32,11 @@ def details(plan: dict) -> list[str]:
     kinds = ("parameters", "optimizer", "batch", "temporaries", "program")
     memory = ", ".join(f"{kind} {plan[kind] / GIB:.2f}" for kind in kinds)
     lines.append(f"  GiB a device: {memory}; {plan['needed'] / GIB:.2f} of {_available(plan):.2f}")
+    if plan.get("offloaded"):
+        lines.append(
+            f"  GiB in the host's memory for a device, each way in a step: {plan['offloaded'] / GIB:.2f} "
+            "(not in the seconds below)"
+        )
     seconds = ", ".join(
         f"{kind} {s:.3f}" for kind, s in plan["seconds"].items() if kind not in BOUNDS
     )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from aquila_jax.ate.offload import resting
 from aquila_jax.ate.optimizer import OptimizerConfig, make_optimizer
 from aquila_jax.ate.schedules import Schedule
 from aquila_jax.core import sharding
@@ -47,4 +48,8 @@ def init_state(program: Program, key: jax.Array) -> TrainState:
 def abstract_state(program: Program, mesh: jax.sharding.Mesh) -> TrainState:
     """Shapes, types and shardings of a state on `mesh`; nothing is computed."""
     key = jax.eval_shape(lambda: jax.random.key(0))  # the devices may be only described
-    return sharding.abstract(jax.eval_shape(functools.partial(init_state, program), key), mesh)
+    shapes = jax.eval_shape(functools.partial(init_state, program), key)
+    state = sharding.abstract(shapes, mesh)
+    if program.optimizer.offload:
+        state = dataclasses.replace(state, opt_state=resting(state.opt_state))
+    return state
