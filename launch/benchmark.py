@@ -77,6 +77,23 @@ def loop(name: str, folder: Path) -> Contestant:
     return once, lambda: jax.block_until_ready(run.state)
 
 
+def random_batch(vocab: int, shape: tuple[int, int, int]):
+    """A batch `[A, B, L]` of random tokens, each sequence one document."""
+    import numpy as np
+
+    from aquila_jax.core.signals import Batch
+
+    tokens = np.random.default_rng(0).integers(3, vocab, shape).astype(np.int32)
+    return Batch(
+        tokens=tokens,
+        targets=np.roll(tokens, -1, axis=2),
+        segment_ids=np.ones(shape, np.int32),
+        positions=np.broadcast_to(np.arange(shape[2], dtype=np.int32), shape).copy(),
+        loss_mask=np.ones(shape, np.float32),
+        domain_ids=np.zeros(shape, np.int32),
+    )
+
+
 def step(name: str, folder: Path) -> Contestant:
     """The compiled step alone, on one batch that stays on the device."""
     import jax
@@ -84,7 +101,7 @@ def step(name: str, folder: Path) -> Contestant:
 
     from aquila_jax.ate.optimizer import neutral_control
     from aquila_jax.core import feed, sharding
-    from aquila_jax.core.signals import Batch, Control
+    from aquila_jax.core.signals import Control
     from aquila_jax.train.state import Program, init_state
     from aquila_jax.train.step import train_step
 
@@ -95,17 +112,9 @@ def step(name: str, folder: Path) -> Contestant:
         model=config.model, optimizer=config.optimizer, schedule=config.schedule, domains=10
     )
     state = init_state(program, jax.random.key(0))
-    shape = (1, config.train.batch, config.data.length)
-    tokens = np.random.default_rng(0).integers(3, config.model.vocab, shape).astype(np.int32)
-    batch = Batch(
-        tokens=tokens,
-        targets=np.roll(tokens, -1, axis=2),
-        segment_ids=np.ones(shape, np.int32),
-        positions=np.broadcast_to(np.arange(shape[2], dtype=np.int32), shape).copy(),
-        loss_mask=np.ones(shape, np.float32),
-        domain_ids=np.zeros(shape, np.int32),
-    )
-    batch = feed.put(batch, mesh, shape[1])
+    tokens = config.train.batch * config.data.length
+    batch = random_batch(config.model.vocab, (1, config.train.batch, config.data.length))
+    batch = feed.put(batch, mesh, config.train.batch)
     control = neutral_control(config.optimizer, config.schedule, 0.0)
     control = jax.device_put(Control(*map(np.float32, control)))
     signals = []
@@ -116,7 +125,7 @@ def step(name: str, folder: Path) -> Contestant:
         signals.append(told.loss)
         if len(signals) > 2:
             signals.pop(0).block_until_ready()
-        return tokens.size
+        return tokens
 
     return once, lambda: jax.block_until_ready(state)
 

@@ -1,14 +1,13 @@
 """What the light signals cost: the step with them against the step that gives its loss only.
 
-    python launch/signal_cost.py --work build/runs --output docs/results/signal_cost.json
+    python launch/signal_cost.py --output docs/results/signal_cost.json
 
 From the second step the compiler removes all that nobody reads, so the difference is what the
-signals cost. CPU time of this process, the two by turns, on real text. Set XLA to one thread. The
-store is that of `launch/runs_study.py`.
+signals cost. CPU time of this process, the two by turns, for the configurations as they are
+shipped, on random tokens. Set XLA to one thread.
 """
 
 import argparse
-import dataclasses
 import functools
 import json
 import pathlib
@@ -21,26 +20,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from aquila_jax.config import Config  # noqa: E402
+from aquila_jax.ate.optimizer import neutral_control  # noqa: E402
+from aquila_jax.config import Config, from_config_dict  # noqa: E402
 from aquila_jax.core import feed, sharding  # noqa: E402
 from aquila_jax.core.signals import Control  # noqa: E402
-from aquila_jax.dmu.store import open_store  # noqa: E402
-from aquila_jax.train import rewind  # noqa: E402
-from aquila_jax.train.machinery import machine as machine_of  # noqa: E402
+from aquila_jax.train.ahead import program as program_of  # noqa: E402
+from aquila_jax.train.state import init_state  # noqa: E402
 from aquila_jax.train.step import train_step  # noqa: E402
-from configs import small  # noqa: E402
-from launch import runs_study  # noqa: E402
+from configs import small, tiny  # noqa: E402
+from launch.benchmark import random_batch  # noqa: E402
 
-BLOCKS, STEPS = 11, {"0.36 M": 24, "6 M": 1}  # blocks of each kind, steps a block
-
-
-def configs(store: str) -> dict[str, Config]:
-    """A model of the runs study, and that of configs/small.py with the store's vocabulary."""
-    least = runs_study.config_of(store, "constant", "small", mixture="uniform", seed=0)
-    shape = dict(small.get_config().model) | {"vocab": runs_study.VOCABULARY}
-    model = dataclasses.replace(least.model, **shape)
-    data = dataclasses.replace(least.data, length=128)
-    return {"0.36 M": least, "6 M": dataclasses.replace(least, model=model, data=data)}
+BLOCKS, SECONDS = 41, 1.5  # blocks of each kind, and about how long each takes
 
 
 @functools.partial(jax.jit, static_argnames="program", donate_argnames="state")
@@ -59,31 +49,34 @@ def without(program, state, batch, control):
 KINDS = {"with": with_signals, "without": without}
 
 
-def measure(config: Config, steps: int) -> dict:
+def measure(config: Config, mesh: jax.sharding.Mesh) -> dict:
     """CPU seconds a step of each block; the first block of each is left out."""
-    machine = machine_of(config, open_store(config.data.store))
-    state, host, _ = rewind.beginning(machine)
-    control = Control(*map(np.float32, host.control))
-    shape = (1, config.train.batch)
-    local = machine.stream.batch(host.ledger, 0, shape, slice(None))
-    batch = feed.put(local, machine.mesh, config.train.batch)
-    counted = {
-        name: counts(one, machine.program, state, batch, control) for name, one in KINDS.items()
-    }
-    seconds = {name: [] for name in KINDS}
-    for number in range(BLOCKS + 1):
-        for name, one in KINDS.items():
-            begun = time.process_time()
-            for _ in range(steps):
-                state, told = one(machine.program, state, batch, control)
-            jax.block_until_ready((state, told))
-            seconds[name] += [(time.process_time() - begun) / steps] if number else []
-    pairs = zip(seconds["with"], seconds["without"], strict=True)
-    ratios = [a / b - 1 for a, b in pairs]
-    middle = {name: statistics.median(values) for name, values in seconds.items()}
+    program, train = program_of(config), config.train
+    control = Control(*map(np.float32, neutral_control(config.optimizer, config.schedule, 0.0)))
+    whole = random_batch(config.model.vocab, (1, train.batch, config.data.length))
+    batch = feed.put(whole, mesh, train.batch)
+    state = init_state(program, jax.random.key(0))
+    counted = {name: counts(one, program, state, batch, control) for name, one in KINDS.items()}
+
+    def block(one, steps: int) -> float:
+        nonlocal state
+        begun = time.process_time()
+        for _ in range(steps):
+            state, told = one(program, state, batch, control)
+        jax.block_until_ready((state, told))
+        return (time.process_time() - begun) / steps
+
+    for one in KINDS.values():
+        block(one, 1)
+    steps = max(1, round(SECONDS / block(with_signals, 1)))
+    rows = [[block(one, steps) for one in KINDS.values()] for _ in range(BLOCKS)]
+    ratios = [with_ / without_ - 1 for with_, without_ in rows]
+    middle = dict(zip(KINDS, map(statistics.median, zip(*rows, strict=True)), strict=True))
     quarters = statistics.quantiles(ratios, n=4)
     spread = {"cost": quarters[1], "quartiles": [quarters[0], quarters[2]]}
-    return {"seconds": middle, **spread, "counted": counted}
+    return {"tokens": train.batch * config.data.length, "seconds": middle, **spread} | {
+        "counted": counted
+    }
 
 
 def counts(one, program, *arguments) -> dict[str, float]:
@@ -93,17 +86,17 @@ def counts(one, program, *arguments) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures both models, prints and writes what they show."""
+    """Measures both configurations, prints and writes what they show."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="that of runs_study.py")
     parser.add_argument("--output", type=pathlib.Path, required=True)
-    given = parser.parse_args()
-    found = {}
-    with jax.set_mesh(sharding.make_mesh({"data": -1}, jax.devices()[:1])):
-        for name, config in configs(str(given.work / "store")).items():
-            found[name] = measure(config, STEPS[name])
-            print(name, json.dumps(found[name]), flush=True)
-    given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    output, found = parser.parse_args().output, {}
+    mesh = sharding.make_mesh({}, jax.devices()[:1])
+    with jax.set_mesh(mesh):
+        for module in (tiny, small):
+            config = from_config_dict(module.get_config())
+            found[config.name] = measure(config, mesh)
+            print(config.name, json.dumps(found[config.name]), flush=True)
+    output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

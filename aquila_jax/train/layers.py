@@ -1,42 +1,50 @@
-"""Statistics of stacked layers: every leaf under `blocks` is `[N, ...]`."""
+"""Norms of weights, gradients and updates by layer: every leaf under `blocks` is `[N, ...]`."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from aquila_jax.core.signals import PARAMETER_TYPES
 from aquila_jax.model.transformer import Block, Transformer
 
 
-def square_sum(blocks: Block) -> jax.Array:
-    """`[N]`: the sum of squares over all weights of a layer."""
-    return sum(_sum(jnp.square(leaf)) for leaf in jax.tree.leaves(blocks))
+class Squares(NamedTuple):
+    """Sums of squares over each weight of a model, of each layer apart.
+
+    All norms follow from them, so that a tree as large as the model is read once.
+    """
+
+    blocks: Block  # every leaf [N]
+    rest: dict[str, jax.Array]  # every value [1]: what is there once
 
 
-def norm(blocks: Block) -> jax.Array:
+def squares(model: Transformer) -> Squares:
+    """Of the model, or of anything with its shape."""
+    blocks = jax.tree.map(_layer_squares, model.blocks)
+    rest = {name: getattr(model, name)[...] for name in ("embed", "final_norm", "unembed")}
+    return Squares(blocks, {name: _layer_squares(leaf[None]) for name, leaf in rest.items()})
+
+
+def global_norm(squares: Squares) -> jax.Array:
+    """The norm of everything."""
+    return jnp.sqrt(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(squares)))
+
+
+def norm(squares: Squares) -> jax.Array:
     """`[N]`: the norm of each layer."""
-    return jnp.sqrt(square_sum(blocks))
+    return jnp.sqrt(sum(jax.tree.leaves(squares.blocks)))
 
 
-def global_norm(model: Transformer, norm_N: jax.Array) -> jax.Array:
-    """The norm of everything; that of the layers is known, so that they are not read again."""
-    rest = (model.embed, model.final_norm, model.unembed)
-    return jnp.sqrt(jnp.sum(jnp.square(norm_N)) + optax.tree.norm(rest, squared=True))
-
-
-def rms(blocks: Block) -> jax.Array:
-    """`[N]`: the root mean square of each layer's weights."""
+def rms(squares: Squares, blocks: Block) -> jax.Array:
+    """`[N]`: the root mean square over each layer's numbers, which are as many as in `blocks`."""
     count = sum(leaf[0].size for leaf in jax.tree.leaves(blocks))
-    return jnp.sqrt(square_sum(blocks) / count)
+    return norm(squares) / count**0.5
 
 
-def median_ratio(updates: Transformer, model: Transformer) -> jax.Array:
+def median_ratio(updates: Squares, weights: Squares) -> jax.Array:
     """The median over all matrices of rms(update) / rms(weight): the effective learning rate."""
-    ratios = jax.tree.map(
-        lambda update, weight: _sum(jnp.square(update)) / _sum(jnp.square(weight)),
-        _matrices(updates),
-        _matrices(model),
-    )
+    ratios = jax.tree.map(jnp.divide, _matrices(updates), _matrices(weights))
     return jnp.sqrt(jnp.median(jnp.concatenate(ratios)))
 
 
@@ -53,11 +61,11 @@ def std_by_type(blocks: Block) -> jax.Array:
     return jnp.stack([jnp.std(x, axis=tuple(range(1, x.ndim))) for x in by_type(blocks).values()])
 
 
-def _matrices(model: Transformer) -> list[jax.Array]:
-    """Each matrix `[N, ...]`; embedding and head count as one layer each."""
-    stacked = [leaf for leaf in by_type(model.blocks).values() if leaf.ndim > 2]
-    return [*stacked, model.embed[...][None], model.unembed[...][None]]
+def _matrices(squares: Squares) -> list[jax.Array]:
+    """Those of the matrices; embedding and head count as one layer each."""
+    named = by_type(squares.blocks) | squares.rest
+    return [value for name, value in named.items() if not name.endswith("norm")]
 
 
-def _sum(leaf: jax.Array) -> jax.Array:
-    return jnp.sum(leaf, axis=tuple(range(1, leaf.ndim)))
+def _layer_squares(leaf: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.square(leaf), axis=tuple(range(1, leaf.ndim)))

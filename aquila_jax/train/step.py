@@ -36,14 +36,16 @@ def train_step(
     )
     grads, metrics, maxima, micro_square = gradients(objective, state.model, batch)
     seen = metrics.compute()
-    norm_N = layers.norm(grads.blocks)
-    norm = layers.global_norm(grads, norm_N)
+    grad_squares = layers.squares(grads)
+    norm = layers.global_norm(grad_squares)
     if batch.tokens.shape[0] == 1:
         micro_square = jnp.square(norm)  # the same, but not read again
     good = jnp.isfinite(norm) & (seen["loss"] <= control.loss_limit)
     good &= norm <= control.grad_norm_limit
 
-    model, opt_state, updates = jax.lax.cond(good, *branches(program, control, norm), state, grads)
+    take, leave = branches(program, control, norm)
+    model, opt_state, update_squares = jax.lax.cond(good, take, leave, state, grads)
+    weight_squares, blocks = layers.squares(state.model), state.model.blocks
     signals = Signals(
         loss=seen["loss"],
         domain_nats_M=seen["domain_nats_M"],
@@ -52,10 +54,10 @@ def train_step(
         learning_rate=learning_rate(program.schedule, state.sequences, control),
         grad_norm=norm,
         micro_grad_square=micro_square,
-        update_ratio=layers.median_ratio(updates, state.model),
-        update_rms_N=layers.rms(updates.blocks),
-        weight_rms_N=layers.rms(state.model.blocks),
-        grad_norm_N=norm_N,
+        update_ratio=layers.median_ratio(update_squares, weight_squares),
+        update_rms_N=layers.rms(update_squares, blocks),
+        weight_rms_N=layers.rms(weight_squares, blocks),
+        grad_norm_N=layers.norm(grad_squares),
         skipped=1.0 - good,
         **(heavy(model, *maxima) if statistics == "heavy" else {}),
     )
@@ -133,10 +135,11 @@ def branches(program: Program, control: Control, grad_norm):
             sequences=state.sequences,
             grad_norm=grad_norm,
         )
-        return optax.apply_updates(state.model, updates), opt_state, updates
+        return optax.apply_updates(state.model, updates), opt_state, layers.squares(updates)
 
     def leave(state: TrainState, grads):
-        return state.model, state.opt_state, optax.tree.zeros_like(grads)
+        nothing = optax.tree.zeros_like(jax.eval_shape(layers.squares, grads))
+        return state.model, state.opt_state, nothing
 
     return take, leave
 

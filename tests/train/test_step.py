@@ -42,7 +42,7 @@ def test_loss_falls_and_signals_add_up(program, mesh):
 def test_the_global_norm_leaves_nothing_out(program, mesh):
     """It is put together from the layers' and the rest; a new part of the model must be in it."""
     model = init_state(program, jax.random.key(0)).model
-    found = layers.global_norm(model, layers.norm(model.blocks))
+    found = layers.global_norm(layers.squares(model))
     np.testing.assert_allclose(found, optax.tree.norm(model), rtol=1e-6)
 
 
