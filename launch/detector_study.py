@@ -8,7 +8,6 @@ come anyway. The healthy runs are those of `launch/runs_study.py`, which is to b
 Trials are written as they are done, and not done again by a later call.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -153,12 +152,7 @@ def write(output: pathlib.Path, value: dict) -> None:
 
 def main() -> None:
     """Makes the trials that are missing, and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="that of runs_study.py")
-    parser.add_argument("--output", type=pathlib.Path, required=True)
-    given = parser.parse_args()
-    setting = {"mixture": "uniform", "seed": 9}
-    config = runs_study.config_of(str(given.work / "store"), "wsd20", "small", **setting)
+    given, config = runs_study.another(__doc__)
     with jax.set_mesh(sharding.make_mesh({"data": -1}, jax.devices()[:1])):
         trials(opened(config, ()), given.work / "trials.json")
     told = detector_table.measure(known(given.work / "trials.json"), given.work / "runs")

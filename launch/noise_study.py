@@ -7,7 +7,6 @@ learning rate of 0), and the monitor's estimate from steps of 8 micro-batches is
 spread of the gradients of many large batches. The store is that of `launch/runs_study.py`.
 """
 
-import argparse
 import functools
 import json
 import pathlib
@@ -90,12 +89,7 @@ def study(machine) -> list[dict]:
 
 def main() -> None:
     """Measures at each place, and writes all of it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="that of runs_study.py")
-    parser.add_argument("--output", type=pathlib.Path, required=True)
-    given = parser.parse_args()
-    setting = {"mixture": "uniform", "seed": 9}
-    config = runs_study.config_of(str(given.work / "store"), "wsd20", "small", **setting)
+    given, config = runs_study.another(__doc__)
     with jax.set_mesh(sharding.make_mesh({"data": -1}, jax.devices()[:1])):
         found = study(opened(config, ()))
     given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -95,6 +95,16 @@ def config_of(store: str, schedule: str, size: str, *, mixture: str, seed: int) 
     return build(Config, changed, "config")
 
 
+def another(doc: str) -> tuple[argparse.Namespace, Config]:
+    """`--work` and `--output` of a study on these runs, and one more run, which is not among them."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="that of runs_study.py")
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    given = parser.parse_args()
+    store = str(given.work / "store")
+    return given, config_of(store, "wsd20", "small", mixture="uniform", seed=9)
+
+
 def make(config: Config, workdir: pathlib.Path) -> float:
     """Trains, or goes on, unless that is done; seconds that it took."""
     begun = time.monotonic()

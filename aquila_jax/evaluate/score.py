@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 
 from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch
-from aquila_jax.model.loss import cross_entropy
+from aquila_jax.model.loss import nats
 from aquila_jax.model.transformer import Transformer
 
 
@@ -35,14 +35,5 @@ def row_nats(model: Transformer, batches: Iterable[Batch]) -> Iterator[np.ndarra
 @jax.jit
 def _nats(model: Transformer, batch: Batch) -> jax.Array:
     micro = jax.tree.map(lambda x: x[0], batch)
-    hidden_BLD, _ = model(micro.tokens, micro.positions, micro.segment_ids)
-    told = cross_entropy(
-        hidden_BLD,
-        model.unembed[...],
-        micro.targets,
-        micro.loss_mask,
-        vocab=model.cfg.vocab,
-        chunks=model.cfg.loss_chunks,
-    )
-    nats_BL = jnp.where(micro.loss_mask > 0, told.nats_BL, 0.0)
+    nats_BL = jnp.where(micro.loss_mask > 0, nats(model, micro), 0.0)
     return jax.sharding.reshard(jnp.sum(nats_BL, axis=1), PartitionSpec())

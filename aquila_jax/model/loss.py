@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from aquila_jax.core.sharding import spec
+from aquila_jax.core.signals import Batch
 from aquila_jax.model.exchange import over_tokens
 from aquila_jax.model.tokens import ROWS, join_tokens, shards, split_tokens
 
@@ -19,6 +20,19 @@ class Loss(NamedTuple):
     nats_BL: jax.Array  # negative log likelihood of each target, float32
     log_z_BL: jax.Array  # log of the softmax's denominator, float32
     logit_max: jax.Array  # over the targets that have weight
+
+
+def nats(model, micro: Batch) -> jax.Array:
+    """`[B, L]`: negative log likelihood of each target of a micro-batch under `model`."""
+    hidden_BLD, _ = model(micro.tokens, micro.positions, micro.segment_ids)
+    return cross_entropy(
+        hidden_BLD,
+        model.unembed[...],
+        micro.targets,
+        micro.loss_mask,
+        vocab=model.cfg.vocab,
+        chunks=model.cfg.loss_chunks,
+    ).nats_BL
 
 
 def cross_entropy(

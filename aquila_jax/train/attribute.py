@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch
 from aquila_jax.dmu.trace import trace
-from aquila_jax.model.loss import cross_entropy
+from aquila_jax.model.loss import nats
 from aquila_jax.train import cycle, step
 from aquila_jax.train.cycle import Machine, Moment
 from aquila_jax.train.state import Program
@@ -129,17 +129,7 @@ def loss_and_norm(program: Program, model, batch: Batch, z_loss):
 
 @jax.jit
 def _token_nats(model, batch: Batch) -> jax.Array:
-    micro = _first(batch)
-    hidden_BLD, _ = model(micro.tokens, micro.positions, micro.segment_ids)
-    told = cross_entropy(
-        hidden_BLD,
-        model.unembed[...],
-        micro.targets,
-        micro.loss_mask,
-        vocab=model.cfg.vocab,
-        chunks=model.cfg.loss_chunks,
-    )
-    return jax.sharding.reshard(told.nats_BL, PartitionSpec())
+    return jax.sharding.reshard(nats(model, _first(batch)), PartitionSpec())
 
 
 def _first(batch: Batch) -> Batch:

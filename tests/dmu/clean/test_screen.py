@@ -6,16 +6,8 @@ from datatrove.data import Document
 
 from aquila_jax.dmu.clean import scorer, screen, spool, vocabulary
 from aquila_jax.dmu.clean.settings import Leaks, Poison, Settings
+from tests.dmu.clean.texts import PROSE
 
-PROSE = (
-    "The committee met on Tuesday to discuss what had happened during the long winter. "
-    "Several members thought that the road outside the village should be repaired first, "
-    "while others wanted to build a new school before the children grew any older.\n"
-    "The meeting went on until evening. Nobody could agree, and so the chairman said that he "
-    "would write down both opinions and send them to everyone who had not been able to come.\n"
-    "Afterwards the old people stayed in the yard to drink tea. They spoke of the flood of "
-    "thirty years ago, when nearly all of the houses by the river had been washed away.\n"
-)
 FRENCH = "Le comité s'est réuni mardi pour discuter de ce qui s'était passé pendant l'hiver. " * 6
 HANT = "這個國家的學問與書籍很多，讀書人卻越來越少，學校裡的學生都說沒有時間。" * 2
 
