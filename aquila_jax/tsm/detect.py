@@ -25,6 +25,8 @@ class DetectorSettings:
     early_act: float = 8.0  # for the loss, whose noise changes fast at first
     early_steps: int = 1000
     skips: int = 5  # in one window; more would hide a divergence, so the limits open
+    strays: int = 1  # of them, that a trouble which began later may have found there
+    apart: int = 16  # steps between a stray and the trouble
     warnings: int = 3  # within `warning_steps`
     warning_steps: int = 32
     loss: SeriesSettings = SeriesSettings(floor=0.01)
@@ -155,7 +157,7 @@ def _observe_non_finite(settings, state, reading):
 
 
 def _repeated(kind, settings, steps):
-    count, first = len(steps), int(steps[0])
+    count, first = len(steps), int(steps[_strays(settings, steps)])
     return alarms.make(
         kind,
         int(steps[-1]),
@@ -163,6 +165,15 @@ def _repeated(kind, settings, steps):
         count=count,
         window=settings.window,
         first=first,
+    )
+
+
+def _strays(settings, steps):
+    """How many of the first flags lie far before the others and had an end of their own."""
+    most = max(len(steps) - settings.skips, 0) + settings.strays
+    gaps = np.diff(steps)[:most]
+    return (
+        int(np.flatnonzero(gaps > settings.apart)[-1]) + 1 if (gaps > settings.apart).any() else 0
     )
 
 

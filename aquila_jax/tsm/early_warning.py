@@ -29,9 +29,10 @@ class WarningSettings:
 
 
 class WarningState(NamedTuple):
-    """A smoothed update ratio, and the lately seen logits."""
+    """A smoothed update ratio and what it should be, and the lately seen logits."""
 
     ratio: float
+    usual: float  # smoothed alike, or a rate that falls fast would seem too high
     ratio_steps: int
     log_z: float
     log_z_K: np.ndarray
@@ -43,7 +44,7 @@ class WarningState(NamedTuple):
 def start(layers: int) -> WarningState:
     """Nothing seen of a model of `layers` layers."""
     none, no_step = np.zeros(0), np.zeros(0, np.int64)
-    return WarningState(0.0, 0, 0.0, none, no_step, np.zeros((0, layers)), no_step)
+    return WarningState(0.0, 0.0, 0, 0.0, none, no_step, np.zeros((0, layers)), no_step)
 
 
 def reference_curve(progress: np.ndarray, ratios: np.ndarray, points: int = 200):
@@ -67,8 +68,8 @@ def observe_ratio(
         return state, ()
     rate = max(settings.ratio_rate, 1 / (state.ratio_steps + 1))
     smooth = state.ratio + rate * (ratio - state.ratio)
-    state = state._replace(ratio=smooth, ratio_steps=state.ratio_steps + 1)
-    usual = expected_ratio(settings, progress)
+    usual = state.usual + rate * ((expected_ratio(settings, progress) or 0.0) - state.usual)
+    state = state._replace(ratio=smooth, usual=usual, ratio_steps=state.ratio_steps + 1)
     limit = usual * settings.ratio_factor if usual else settings.ratio_without_reference
     young = not usual and (progress is None or progress < settings.ratio_first_progress)
     if young or smooth <= limit:
@@ -81,7 +82,7 @@ def observe_ratio(
         ratio=smooth,
         factor=smooth / (limit / settings.ratio_factor),
         scale=scale,
-        reference=usual,
+        reference=usual or None,
     )
     return state, (alarm,)
 

@@ -152,6 +152,25 @@ def test_repeated_spikes_and_unsteady_steps_are_told():
     assert repeated[0].step == 441 and repeated[0].evidence["first"] == 401
 
 
+@pytest.mark.parametrize(
+    "at,first",
+    [
+        ([300, 360, 361, 362, 363], 360),  # a stray, and then the trouble
+        ([300, 310, 320, 330, 340], 300),
+        ([300, 330, 370, 371, 372], 330),  # four of five at least are the trouble's
+        ([290, 320, 400, 401, 402, 403], 400),
+    ],
+)
+def test_trouble_begins_after_a_stray_spike(at, first):
+    """What is suspected is read again or left out, so a stray long before costs good steps."""
+    loss, norms = synthetic.clean(4, 420)
+    norms = np.array(norms)
+    norms[np.array(at) - 1] *= 20
+    verdicts, _ = watch(zip(loss, norms, strict=True))
+    alarms = [alarm for verdict in verdicts for alarm in verdict.alarms]
+    assert [a.evidence["first"] for a in alarms if a.kind == "repeated_spikes"][-1] == first
+
+
 def test_skipped_steps_and_the_other_half_of_a_spike_teach_nothing():
     loss, norms = synthetic.clean(4, 400)
     _, state = watch(zip(loss, norms, strict=True))

@@ -49,6 +49,17 @@ def test_reference_fires_at_once_and_says_by_how_much():
     assert raised == []
 
 
+def test_a_rate_that_falls_as_planned_is_not_too_high():
+    """To nothing in the last steps, as a decay ends; the smoothed ratio comes after."""
+    curve = 0.01 * (1 - np.sqrt(np.clip((np.arange(200) - 169.5) / 30, 0, 1)))
+    settings = early_warning.WarningSettings(reference=tuple(curve))
+    usual = [early_warning.expected_ratio(settings, step / 512) for step in range(1, 513)]
+    raised, _ = ratios(usual, progress=lambda step: step / 512, settings=settings)
+    assert raised == []
+    raised, _ = ratios(3 * np.array(usual), progress=lambda step: step / 512, settings=settings)
+    assert raised[-1].step == 512
+
+
 def test_without_reference_only_the_absurd_is_told_and_not_at_the_start():
     raised, _ = ratios([0.2] * 50, progress=lambda step: step / 1000)
     assert raised[0].step == 20
