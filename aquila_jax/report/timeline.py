@@ -70,7 +70,7 @@ def what(entry: dict, shares: dict) -> Text:
     if kind == "phase":
         return words.say("what.phase", name=entry.get("name", "?"))
     if kind == "rewind":
-        return words.say("what.rewind", step=words.number(target(entry)))
+        return rewound(entry)
     if kind in {"verify", "branch", "disabled"}:
         return ruled(entry)
     parts = [change(name, value) for name, value in records.inner(entry, "control").items()]
@@ -95,6 +95,16 @@ def ruled(entry: dict) -> Text:
         return words.say("what.branch", old=old, new=new, **told)
     step = words.number(entry.get("action_step", entry["step"]))
     return words.say(f"what.{entry['kind']}", step=step, **told)
+
+
+def rewound(entry: dict) -> Text:
+    """Where to, and what the suspect step showed when it was done once more."""
+    step, found = words.number(target(entry)), records.inner(entry, "evidence")
+    if "verdict" not in found:
+        return words.say("what.rewind", step=step)
+    told = {"suspect": words.number(found.get("suspect_step", "?"))}
+    told |= {"found": words.name("attributed", str(found["verdict"]))}
+    return words.say("what.rewind_attributed", step=step, **told)
 
 
 def ranges(excluded: object) -> str:
@@ -143,6 +153,10 @@ def request(value: dict) -> Text:
     kind = words.name("request", str(value.get("kind")))
     if not isinstance(arguments, dict) or not arguments:
         return kind
+    if arguments.keys() >= {"to_step", "exclude"}:
+        left = ranges([arguments["exclude"]])
+        step = words.number(arguments["to_step"])
+        return words.say("what.rewind_request", kind=kind, step=step, ranges=left)
     pairs = [f"{key.replace('_', ' ')} {words.number(inner)}" for key, inner in arguments.items()]
     return words.say("what.request", kind=kind, arguments=", ".join(pairs))
 

@@ -26,28 +26,30 @@ def peak_flops() -> float:
 
 
 def measured_flops(size: int = 1024, seconds: float = 0.3) -> float:
-    """FLOP/s of square float32 products on this host, which emulated devices share."""
-    with jax.default_device(jax.local_devices()[0]):
-        matrix = jnp.ones((size, size), jnp.float32)
-        _product(matrix).block_until_ready()
-        start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds:
-            _product(matrix).block_until_ready()
-            count += 1
-        return 2 * size**3 * count / (time.perf_counter() - start)
+    """FLOP/s of square float32 products on this host, which emulated devices share.
+
+    Of the fastest product, as others may be at work on the host too.
+    """
+    return 2 * size**3 / min(_product_seconds(size, seconds=seconds))
 
 
 def probe_seconds(size: int = 512, times: int = 5) -> float:
     """The median time of one float32 product on this process's first device."""
+    return sorted(_product_seconds(size, times=times))[times // 2]
+
+
+def _product_seconds(size: int, *, seconds: float = 0.0, times: int = 1) -> list[float]:
+    """Times of at least so many products one after another, for at least so long."""
+    taken = []
     with jax.default_device(jax.local_devices()[0]):
         matrix = jnp.ones((size, size), jnp.float32)
         _product(matrix).block_until_ready()
-        taken = []
-        for _ in range(times):
+        end = time.perf_counter() + seconds
+        while len(taken) < times or time.perf_counter() < end:
             start = time.perf_counter()
             _product(matrix).block_until_ready()
             taken.append(time.perf_counter() - start)
-        return sorted(taken)[times // 2]
+    return taken
 
 
 @jax.jit

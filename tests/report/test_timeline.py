@@ -59,6 +59,21 @@ def test_requests_and_exclusions():
     assert entry["what"]["en"] == "leave out sequences 5,000–6,000, rewind: to step 1,000"
 
 
+def test_a_rewind_says_what_it_leaves_out():
+    arguments = {"to_step": 320, "suspect_step": 327, "exclude": [2608, 2808]}
+    entry = only(DECISION | {"request": {"kind": "rewind", "arguments": arguments}})
+    assert entry["what"]["en"] == "rewind to step 320, leave out sequences 2,608–2,808"
+
+
+@pytest.mark.parametrize("verdict,words", [("hardware", "hardware"), ("data", "this batch alone")])
+def test_a_rewind_says_what_the_suspect_step_showed_again(verdict, words):
+    entry = {"step": 331, "kind": "rewind", "to_step": 320}
+    assert only(entry)["what"]["en"] == "back to step 320"
+    told = only(entry | {"evidence": {"suspect_step": 327, "verdict": verdict}})["what"]
+    assert told["en"].startswith("back to step 320; step 327 done once more: ")
+    assert words in told["en"] and told["zh"] != told["en"]
+
+
 def test_an_alarm_has_cause_remedy_and_evidence():
     alarm = {"kind": "plateau", "step": 9, "confidence": 0.75, "cause": "C.", "remedy": "R.",
              "evidence": {"gain": 0.01, "threshold": 0.02, "deep": {"layer": 3}}}  # fmt: skip
