@@ -75,17 +75,18 @@ def state_bytes(state, *, offloaded: bool = False) -> dict[str, int]:
 
 
 def fitting(compiled, held: dict[str, int]) -> dict:
-    """Bytes on one device of a program that fits, by kind.
+    """Bytes on one device of a program that fits, by kind, at the moment when it takes most.
 
-    The new state takes the place of the old one (it is donated).
+    The new state takes the place of the old one (it is donated). The sum of all temporary buffers
+    would be too much: they do not stand at the same time.
     """
     told = compiled.memory_analysis()
-    temporary, program = told.temp_size_in_bytes, told.generated_code_size_in_bytes
     kept = told.argument_size_in_bytes + told.output_size_in_bytes - told.alias_size_in_bytes
+    peak, program = told.peak_memory_in_bytes, told.generated_code_size_in_bytes
     return {
         "fits": True,
-        "needed": kept + temporary + program,
-        "temporaries": temporary,
+        "needed": peak + program,
+        "temporaries": peak - kept,
         "batch": kept - sum(held.values()),
         "program": program,
     }
