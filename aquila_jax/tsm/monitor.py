@@ -16,6 +16,7 @@ from aquila_jax.tsm import (
     early_warning,
     history,
     layers,
+    network,
     noise,
     survey,
     tokens,
@@ -96,7 +97,7 @@ def observe(
     reading = detect.Reading(step, float(signals.loss), float(signals.grad_norm), skipped)
     detector, verdict = detect.observe(settings.detector, state.detector, reading)
     state, raised = _observe_domains(settings, state, signals, context=context, verdict=verdict)
-    state, more = _observe_network(settings, state, signals, context=context, usable=verdict.usable)
+    state, more = network.observe(settings, state, signals, context=context, usable=verdict.usable)
     odd = signals.token_oddity_MC
     seen, strange = tokens.observe(state.tokens, odd, step=step, names=settings.domains)
     state = state._replace(detector=detector, tokens=seen)
@@ -186,57 +187,6 @@ def _with_blame(settings, state, seen_2M, alarm):
     residual = domains.residuals(settings.domain, state.domain, seen_2M)
     evidence = alarm.evidence | {"blame": domains.blame(residual, settings.domains)}
     return alarms.make("spike", alarm.step, confidence=alarm.confidence, **evidence)
-
-
-def _observe_network(settings, state, signals, *, context, usable):
-    step, warning, raised = context.step, state.warning, ()
-    if signals.attention_logit_max_N is not None:
-        warning, raised = early_warning.observe_attention(
-            settings.warning, warning, step=step, logit_max_N=signals.attention_logit_max_N
-        )
-    if not usable:
-        return state._replace(warning=warning), raised
-    warning, grown = early_warning.observe_log_z(
-        settings.warning, warning, step=step, log_z_squared=float(signals.log_z_squared)
-    )
-    state, high = _observe_updates(settings, state._replace(warning=warning), signals, context)
-    layer, odd = layers.observe(
-        settings.layer,
-        state.layer,
-        step=step,
-        grad_norm_N=signals.grad_norm_N,
-        update_rms_N=signals.update_rms_N,
-        weight_rms_N=signals.weight_rms_N,
-        learning_rate=float(signals.learning_rate),
-    )
-    measured = noise.observe(
-        settings.noise,
-        state.noise,
-        micro_grad_square=float(signals.micro_grad_square),
-        grad_norm=float(signals.grad_norm),
-        batch=context.batch,
-        micro_batches=context.micro_batches,
-    )
-    return state._replace(layer=layer, noise=measured), raised + grown + high + odd
-
-
-def _observe_updates(settings, state, signals, context):
-    step, ratio = context.step, float(signals.update_ratio)
-    warning, raised = early_warning.observe_ratio(
-        settings.warning, state.warning, step=step, ratio=ratio, progress=context.progress
-    )
-    state = state._replace(warning=warning)
-    if context.learning_rate is None:
-        return state, raised
-    drifting, grown = drift.observe(
-        settings.updates,
-        state.updates,
-        step=step,
-        ratio=ratio,
-        learning_rate=context.learning_rate,
-        batch=context.batch,
-    )
-    return state._replace(updates=drifting), raised + grown
 
 
 def _assess(settings, state, signals, *, context, verdict):
