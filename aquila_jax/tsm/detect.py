@@ -171,10 +171,8 @@ def _repeated(kind, settings, steps):
 def _strays(settings, steps):
     """How many of the first flags lie far before the others and had an end of their own."""
     most = max(len(steps) - settings.skips, 0) + settings.strays
-    gaps = np.diff(steps)[:most]
-    return (
-        int(np.flatnonzero(gaps > settings.apart)[-1]) + 1 if (gaps > settings.apart).any() else 0
-    )
+    apart = np.flatnonzero(np.diff(steps)[:most] > settings.apart)
+    return int(apart[-1]) + 1 if len(apart) else 0
 
 
 def _update(settings, state, name, *, step, value, odd, calm):

@@ -17,7 +17,7 @@ class DriftSettings:
     window: int = 64  # of the past that tells what is usual
     gap: int = 32  # between them and now, or what creeps up would become usual
     smoothing: float = 0.2
-    factor: float = 1.25  # 28 healthy runs reached 1.10 (docs/results/monitor.md)
+    factor: float = 1.25  # 30 healthy runs reached 1.09 (docs/results/monitor.md)
     deviations: float = 4.0  # of single steps in that window, where these are noisy
 
 
