@@ -46,6 +46,24 @@ def test_the_global_norm_leaves_nothing_out(program, mesh):
     np.testing.assert_allclose(found, optax.tree.norm(model), rtol=1e-6)
 
 
+def test_ratios_and_layers_are_those_of_numpy(program, mesh):
+    """Root mean squares of each layer, and the median ratio over all matrices, by hand."""
+    one, two = (init_state(program, jax.random.key(seed)).model for seed in (0, 1))
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(one.blocks)]
+    flat = np.concatenate([leaf.reshape(program.model.layers, -1) for leaf in leaves], axis=1)
+    found = layers.rms(layers.squares(one), one.blocks)
+    np.testing.assert_allclose(found, np.sqrt((flat**2).mean(1)), rtol=1e-5)
+
+    def sizes(model):
+        blocks = [np.asarray(x) for x in jax.tree.leaves(model.blocks) if x.ndim > 2]
+        rest = [np.asarray(x[...])[None] for x in (model.embed, model.unembed)]
+        return np.concatenate([(x**2).reshape(len(x), -1).sum(1) for x in blocks + rest])
+
+    found = layers.median_ratio(layers.squares(one), layers.squares(two))
+    expected = np.sqrt(np.median(sizes(one) / sizes(two)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_a_neutral_control_is_plain_optax_adamw(program, mesh):
     """An independent reference: optax's own adamw, its schedule and its clipping."""
     ours, told = run(program, mesh, steps=4)

@@ -54,7 +54,7 @@ def test_a_batch_of_another_size_begins_anew():
     assert follow(factors) != []
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.03, 0.15])
+@pytest.mark.parametrize("noise", [0.0, 0.03, 0.15, 0.4])
 def test_noise_and_slow_change_are_not_told(noise):
     slow = 1 + 0.4 * np.arange(1500) / 1500
     assert all(follow(slow, noise=noise, seed=seed) == [] for seed in range(10))
