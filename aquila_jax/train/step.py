@@ -44,8 +44,8 @@ def train_step(
     good &= norm <= control.grad_norm_limit
 
     take, leave = branches(program, control, norm)
-    model, opt_state, update_squares = jax.lax.cond(good, take, leave, state, grads)
-    weight_squares, blocks = layers.squares(state.model), state.model.blocks
+    model, opt_state, squares = jax.lax.cond(good, take, leave, state, grads)
+    (update_squares, weight_squares), blocks = squares, model.blocks
     signals = Signals(
         loss=seen["loss"],
         domain_nats_M=seen["domain_nats_M"],
@@ -135,11 +135,11 @@ def branches(program: Program, control: Control, grad_norm):
             sequences=state.sequences,
             grad_norm=grad_norm,
         )
-        return optax.apply_updates(state.model, updates), opt_state, layers.squares(updates)
+        model = optax.apply_updates(state.model, updates)
+        return model, opt_state, layers.changes(state.model, model)
 
     def leave(state: TrainState, grads):
-        nothing = optax.tree.zeros_like(jax.eval_shape(layers.squares, grads))
-        return state.model, state.opt_state, nothing
+        return state.model, state.opt_state, layers.changes(state.model, state.model)
 
     return take, leave
 

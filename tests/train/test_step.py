@@ -64,6 +64,25 @@ def test_ratios_and_layers_are_those_of_numpy(program, mesh):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_what_is_told_of_the_update_is_what_the_weights_did(program, mesh):
+    """By numpy from the weights before and after a step; nothing where it was skipped."""
+
+    def layers_of(state):
+        leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(state.model.blocks)]
+        return np.concatenate([x.reshape(program.model.layers, -1) for x in leaves], axis=1)
+
+    before, _ = run(program, mesh, steps=2)
+    after, told = run(program, mesh, steps=3)
+    size = lambda x: np.sqrt((x**2).mean(1))  # noqa: E731
+    moved = size(layers_of(after) - layers_of(before))
+    np.testing.assert_allclose(told[-1].update_rms_N, moved, rtol=1e-4)
+    np.testing.assert_allclose(told[-1].weight_rms_N, size(layers_of(before)), rtol=1e-5)
+    control = lambda step: neutral(program, **({"loss_limit": 0.1} if step == 2 else {}))  # noqa: E731
+    _, told = run(program, mesh, steps=3, control=control)
+    assert told[-1].skipped and not told[-1].update_rms_N.any() and told[-1].update_ratio == 0
+    np.testing.assert_allclose(told[-1].weight_rms_N, size(layers_of(before)), rtol=1e-5)
+
+
 def test_a_neutral_control_is_plain_optax_adamw(program, mesh):
     """An independent reference: optax's own adamw, its schedule and its clipping."""
     ours, told = run(program, mesh, steps=4)
