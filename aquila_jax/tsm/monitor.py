@@ -18,12 +18,14 @@ from aquila_jax.tsm import (
     layers,
     network,
     noise,
+    supply,
     survey,
     tokens,
 )
 from aquila_jax.tsm.context import Context
 from aquila_jax.tsm.noise import NoiseSettings
 from aquila_jax.tsm.rounding import rounded
+from aquila_jax.tsm.supply import SupplySettings
 from aquila_jax.tsm.survey import SurveySettings
 
 Forecaster = Callable[[history.History, Context], Forecast | None]
@@ -42,6 +44,7 @@ class MonitorSettings:
     warning: early_warning.WarningSettings = early_warning.WarningSettings()
     updates: drift.DriftSettings = drift.DriftSettings()
     noise: NoiseSettings = NoiseSettings()
+    supply: SupplySettings = SupplySettings()
     survey: SurveySettings = SurveySettings()
     forecaster: Forecaster | None = None
 
@@ -63,6 +66,7 @@ class MonitorState(NamedTuple):
     updates: drift.DriftState
     noise: noise.NoiseState
     history: history.History
+    supply: supply.SupplyState
     survey: survey.SurveyState
     tokens: tokens.TokenState
     weights_M: np.ndarray  # of the mixture seen last; empty: not told
@@ -80,6 +84,7 @@ def start(settings: MonitorSettings) -> MonitorState:
         drift.start(),
         noise.start(),
         history.start(count),
+        supply.start(count),
         survey.start(),
         tokens.start(count),
         np.zeros(0),
@@ -102,6 +107,8 @@ def observe(
     seen, strange = tokens.observe(state.tokens, odd, step=step, names=settings.domains)
     state = state._replace(detector=detector, tokens=seen)
     raised = raised + more + strange
+    state, wrong = _observe_supply(settings, state, signals, context)
+    raised = raised + wrong
 
     found, forecast, trajectory = (), None, None
     if step % settings.survey.every == 0:
@@ -110,7 +117,6 @@ def observe(
             state.survey,
             state.history,
             context=context,
-            names=settings.domains,
             languages=settings.languages,
         )
         state = state._replace(survey=surveyed)
@@ -140,8 +146,7 @@ def _follow_mixture(settings, state, context):
         if np.isfinite(before) and np.isfinite(after):
             moved = detect.shift(state.detector, float(np.log(after / before)))
             state = state._replace(detector=moved)
-    surveyed = state.survey._replace(mixture_step=context.step)
-    return state._replace(weights_M=weights_M, survey=surveyed)
+    return state._replace(weights_M=weights_M, supply=supply.start(len(weights_M)))
 
 
 def _grow(settings, state):
@@ -155,6 +160,7 @@ def _grow(settings, state):
         domain=domains.grow(state.domain, count),
         history=history.grow(state.history, count),
         tokens=tokens.grow(state.tokens, count),
+        supply=supply.start(count),
         weights_M=weights_M,
     )
 
@@ -179,6 +185,20 @@ def _observe_domains(settings, state, signals, *, context, verdict):
         sums_M=seen_2M if verdict.usable else np.zeros_like(seen_2M),
     )
     return state._replace(domain=domain, history=grown), blamed + raised
+
+
+def _observe_supply(settings, state, signals, context):
+    if not len(state.weights_M):
+        return state, ()
+    supplied, raised = supply.observe(
+        settings.supply,
+        state.supply,
+        signals.domain_tokens_M,
+        weights_M=state.weights_M,
+        context=context,
+        names=settings.domains,
+    )
+    return state._replace(supply=supplied), raised
 
 
 def _with_blame(settings, state, seen_2M, alarm):

@@ -1,4 +1,4 @@
-"""The slower questions, asked every so many steps: speed, plateau, imbalance, mixture, drift."""
+"""The slower questions, asked every so many steps: speed, plateau, imbalance, drift."""
 
 import dataclasses
 import math
@@ -20,8 +20,6 @@ class SurveySettings:
     plateau: progress.PlateauSettings = progress.PlateauSettings()
     imbalance_level: float = 0.01  # family-wise
     imbalance_size: float = 0.01  # log; smaller is not worth a person's time
-    mixture_factor: float = 2.0
-    mixture_size: float = 0.03  # of all tokens
     stalled_steps: int = 300
     stalled_fall: float = 0.03
 
@@ -34,7 +32,6 @@ class SurveyState(NamedTuple):
     first_loss: float
     plateau_count: int
     plateau_tokens: float
-    mixture_step: int  # since when the weights are what they are
     weight_std_PN: np.ndarray
     weight_tokens: float
 
@@ -42,7 +39,7 @@ class SurveyState(NamedTuple):
 def start() -> SurveyState:
     """Nothing looked at yet."""
     nan = math.nan
-    return SurveyState(nan, nan, nan, 0, 0.0, 0, np.zeros((0, 0)), 0.0)
+    return SurveyState(nan, nan, nan, 0, 0.0, np.zeros((0, 0)), 0.0)
 
 
 def look(
@@ -51,7 +48,6 @@ def look(
     history: History,
     *,
     context: Context,
-    names: tuple[str, ...],
     languages: tuple[str, ...],
 ) -> tuple[SurveyState, tuple[Alarm, ...]]:
     """All slow questions at once, from the history alone."""
@@ -68,7 +64,6 @@ def look(
     state, raised = _plateau(settings, state, context, loss)
     raised += _stalled(settings, state, context, loss)
     raised += _imbalance(settings, history, context, languages)
-    raised += _mixture(settings, state, history, context=context, names=names)
     return state, raised
 
 
@@ -123,22 +118,4 @@ def _imbalance(settings, history, context, languages):
                 "imbalance", context.step, confidence=sure, language=names[index], **evidence
             ),
         )
-    return raised
-
-
-def _mixture(settings, state, history, *, context, names):
-    """Shares of tokens against the ledger's, which counts sequences: only gross gaps count."""
-    lately = history.step_K - history.block >= max(state.mixture_step, context.step - 1000)
-    counts_M = history.counts_KM[lately].sum(0)
-    if context.weights is None or lately.sum() * history.block < 200 or not counts_M.sum():
-        return ()
-    raised = ()
-    total = sum(context.weights.values())
-    for name, share in zip(names, (counts_M / counts_M.sum()).tolist(), strict=True):
-        asked = context.weights.get(name, 0.0) / total
-        ratio = (share + 1e-3) / (asked + 1e-3)
-        gross = max(ratio, 1 / ratio) > settings.mixture_factor
-        if gross and abs(share - asked) > settings.mixture_size:
-            evidence = {"domain": name, "observed": share, "expected": asked}
-            raised += (alarms.make("mixture", context.step, confidence=0.95, **evidence),)
     return raised

@@ -97,6 +97,15 @@ def test_remedies_that_do_not_help_end_in_a_call():
     assert safety_rules.give_up(tried).request.kind == "stop"
 
 
+def test_a_run_on_the_wrong_data_is_stopped_only_with_leave():
+    wrong = alarm("mixture", domain="web", observed=0.5, expected=0.1)
+    assert safety_rules.wrong_data(situation(wrong)) is None
+    allowed = with_config(may=("stop",))
+    proposal = safety_rules.wrong_data(situation(wrong, config=allowed))
+    assert proposal.request.kind == "stop" and proposal.evidence["domain"] == "web"
+    assert safety_rules.wrong_data(situation(config=allowed)) is None
+
+
 def test_a_hopeless_run_is_stopped_only_with_leave():
     stalled = alarm("stalled", fall=0.0, steps=300)
     assert safety_rules.hopeless(situation(stalled)) is None

@@ -7,15 +7,14 @@ from aquila_jax.tsm import progress, survey
 from aquila_jax.tsm.context import Context
 from tests.tsm.synthetic import filled
 
-NAMES = ("en_web", "zh_web")
 SETTINGS = survey.SurveySettings()
 
 
-def context(step, weights=None):
-    return Context(step=step, tokens=step * 2000.0, batch=8, micro_batches=1, weights=weights)
+def context(step):
+    return Context(step=step, tokens=step * 2000.0, batch=8, micro_batches=1)
 
 
-def look(loss_of, *, looks=(1000,), settings=SETTINGS, weights=None, noise=0.01):
+def look(loss_of, *, looks=(1000,), settings=SETTINGS, noise=0.01):
     """Alarms of several looks at one run, as kinds."""
     state, raised = survey.start(), []
     for step in looks:
@@ -24,8 +23,7 @@ def look(loss_of, *, looks=(1000,), settings=SETTINGS, weights=None, noise=0.01)
             settings,
             state,
             seen,
-            context=context(step, weights),
-            names=NAMES,
+            context=context(step),
             languages=("en", "zh"),
         )
         raised += [(step, alarm.kind) for alarm in alarms]
@@ -72,13 +70,6 @@ def test_a_language_that_stops_is_told():
     assert look(stopped, settings=alone, noise=0.003)[0] == []
 
 
-@pytest.mark.parametrize("asked,told", [(0.5, 0), (0.4, 0), (0.1, 1), (0.0, 1)])
-def test_the_mixture_is_held_against_the_ledger(asked, told):
-    weights = {"en_web": asked, "zh_web": 1 - asked}
-    raised, _ = look(falling, weights=weights)
-    assert [kind for _, kind in raised] == ["mixture"] * told
-
-
 def test_the_first_weights_have_no_distance_and_a_new_shape_starts_anew():
     state, first = survey.follow_weights(survey.start(), np.full((9, 4), 0.02), 1e9)
     state, second = survey.follow_weights(state, np.full((9, 4), 0.03), 3e9)
@@ -90,6 +81,6 @@ def test_the_first_weights_have_no_distance_and_a_new_shape_starts_anew():
 def test_too_little_history_says_nothing():
     seen = filled(falling, steps=4 * (progress.MINIMUM_BLOCKS - 1))
     state, alarms = survey.look(
-        SETTINGS, survey.start(), seen, context=context(44), names=NAMES, languages=("en", "zh")
+        SETTINGS, survey.start(), seen, context=context(44), languages=("en", "zh")
     )
     assert alarms == () and np.isnan(state.slope)
