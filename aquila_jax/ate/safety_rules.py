@@ -8,6 +8,7 @@ from aquila_jax.core.signals import Request
 
 MOST_FAILURES = 3
 GIVEN_UP = 2  # forecasts in a row
+PATIENCE, NOTHING = 200, 0.99  # steps, and the share of chance that a loss must fall below
 RECURRENCE_WINDOWS = 10  # trouble this soon after a rewind is the same trouble
 SKIP_STEPS = 100  # after the last bad step, or two windows in a short run
 GENTLER = 0.7
@@ -71,17 +72,22 @@ def give_up(s: Situation) -> Proposal | None:
 def hopeless(s: Situation) -> Proposal | None:
     """Stops a run that learns nothing, or cannot reach its target, where that is allowed.
 
-    Why: the stalled alarm means no learning over hundreds of steps, for which no rule here has
-    a remedy; every further step is wasted. So it is after two forecasts in a row, after a
-    quarter of the run, that give the target less than 5 % (science 1.1.4). Without leave to
-    stop, alarm and forecast alone are told.
+    Why: no rule here has a remedy for it, and every further step is wasted. A run learns nothing
+    if after its warm-up and 200 steps its loss is still that of chance, the logarithm of the
+    vocabulary, below which any text brings it in some dozen; or if the stalled alarm says so, over
+    hundreds of steps. It cannot reach its target by two forecasts in a row, after a quarter of the
+    run, that give it less than 5 % (science 1.1.4). Without leave to stop, alarm and forecast
+    alone are told.
     """
-    alarm = s.alarm("stalled")
     if "stop" not in s.config.may:
         return None
     if s.memory.streaks.get("hopeless", 0) >= GIVEN_UP:
         evidence = {"target": s.config.target_loss, "odds": s.odds}
         return _call(s, f"a loss of {s.config.target_loss:g} is out of reach", evidence)
+    loss, late = s.assessment.loss, s.assessment.step >= PATIENCE and not s.warming
+    if late and loss > NOTHING * s.chance:
+        return _call(s, "the loss is still that of chance", {"loss": loss, "chance": s.chance})
+    alarm = s.alarm("stalled")
     if alarm is None:
         return None
     return _call(s, "the run does not learn", {"alarm": alarm.kind} | alarm.evidence)

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -111,6 +112,18 @@ def test_a_hopeless_run_is_stopped_only_with_leave():
     assert safety_rules.hopeless(situation(stalled)) is None
     allowed = situation(stalled, config=with_config(may=("stop",)))
     assert safety_rules.hopeless(allowed).request.kind == "stop"
+
+
+def test_a_loss_that_stays_at_chance_is_hopeless_once_the_run_is_on_its_way():
+    allowed, chance = with_config(may=("stop",)), math.log(2048)
+    untaught = dict(loss=chance + 0.01, chance=chance, config=allowed)
+    assert safety_rules.hopeless(situation(step=200, **untaught)).evidence["chance"] == chance
+    assert safety_rules.hopeless(situation(step=199, **untaught)) is None
+    assert safety_rules.hopeless(situation(step=200, **untaught, warming=True)) is None
+    assert safety_rules.hopeless(situation(step=200, **untaught | {"loss": 0.97 * chance})) is None
+    assert (
+        safety_rules.hopeless(situation(step=200, **untaught | {"config": with_config()})) is None
+    )
 
 
 def test_a_healthy_step_asks_for_nothing():
