@@ -7,7 +7,6 @@ ends when the steps that were started are done: they would else run in the turn 
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import statistics
@@ -15,170 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-MODELS = {
-    "A": dict(vocab=8192, layers=6, embed=256, ffn=704, heads=4, kv_heads=4, head_dim=64),
-    "B": dict(vocab=16384, layers=8, embed=512, ffn=1408, heads=8, kv_heads=2, head_dim=64),
-}
-BATCH = {"A": (16, 256), "B": (8, 512)}
-CONTESTANTS = ("loop", "step", "torch", "torch_compiled")
+from launch import stream_speed
+from launch.contestants import CPU, GPU, SHAPES, Shape
+
 FILE = Path("docs/results/benchmark.json")
-
-# Does one step, or starts it, and returns its tokens; and waits for all that was started.
-Contestant = tuple[Callable[[], int], Callable[[], object]]
-
-
-def configuration(name: str):
-    """The benchmark's model and batch as a configuration of the main job."""
-    from aquila_jax.config import from_config_dict
-    from configs import small
-
-    rows, length = BATCH[name]
-    config = from_config_dict(small.get_config())
-    change = dataclasses.replace
-    prepare = change(config.prepare, vocab_size=MODELS[name]["vocab"], clean=None)
-    train = change(config.train, batch=rows, evaluate_every=0, checkpoint_every=0)
-    unroll = MODELS[name]["layers"]
-    model = change(config.model, qk_norm=False, unroll=unroll, **MODELS[name])
-    return change(
-        config,
-        model=model,
-        prepare=prepare,
-        data=change(config.data, length=length, store=f"{{workdir}}/../store{name}"),
-        schedule=change(config.schedule, warmup=rows, total=rows * 10**6),
-        train=change(train, report_seconds=1e9, stall_seconds=1e9),
-        evaluate=change(config.evaluate, heldout_tokens=1),
-    )
-
-
-def loop(name: str, folder: Path) -> Contestant:
-    """The whole main job: stream, step, signals, monitor, mentor, files."""
-    import jax
-
-    from aquila_jax.config import located
-    from aquila_jax.core import sharding
-    from aquila_jax.dmu.prepare import prepare
-    from aquila_jax.train.run import Run
-
-    config = configuration(name)
-    workdir = folder / f"loop{name}"
-    place = located(config, workdir)
-    prepare(place.prepare, place.data.store, report=lambda line: None)
-    jax.set_mesh(sharding.make_mesh({}))
-    run = Run(config, workdir, report=lambda line: None).__enter__()
-
-    def once() -> int:
-        run.dispatch()
-        run.settle()
-        return config.train.batch * config.data.length
-
-    return once, lambda: jax.block_until_ready(run.state)
-
-
-def random_batch(vocab: int, shape: tuple[int, int, int]):
-    """A batch `[A, B, L]` of random tokens, each sequence one document."""
-    import numpy as np
-
-    from aquila_jax.core.signals import Batch
-
-    tokens = np.random.default_rng(0).integers(3, vocab, shape).astype(np.int32)
-    return Batch(
-        tokens=tokens,
-        targets=np.roll(tokens, -1, axis=2),
-        segment_ids=np.ones(shape, np.int32),
-        positions=np.broadcast_to(np.arange(shape[2], dtype=np.int32), shape).copy(),
-        loss_mask=np.ones(shape, np.float32),
-        domain_ids=np.zeros(shape, np.int32),
-    )
-
-
-def step(name: str, folder: Path) -> Contestant:
-    """The compiled step alone, on one batch that stays on the device."""
-    import jax
-    import numpy as np
-
-    from aquila_jax.ate.optimizer import neutral_control
-    from aquila_jax.core import feed, sharding
-    from aquila_jax.core.signals import Control
-    from aquila_jax.train.state import Program, init_state
-    from aquila_jax.train.step import train_step
-
-    config = configuration(name)
-    mesh = sharding.make_mesh({})
-    jax.set_mesh(mesh)
-    program = Program(
-        model=config.model, optimizer=config.optimizer, schedule=config.schedule, domains=10
-    )
-    state = init_state(program, jax.random.key(0))
-    tokens = config.train.batch * config.data.length
-    batch = random_batch(config.model.vocab, (1, config.train.batch, config.data.length))
-    batch = feed.put(batch, mesh, config.train.batch)
-    control = neutral_control(config.optimizer, config.schedule, 0.0)
-    control = jax.device_put(Control(*map(np.float32, control)))
-    signals = []
-
-    def once() -> int:
-        nonlocal state
-        state, told = train_step(program, state, batch, control, statistics="light")
-        signals.append(told.loss)
-        if len(signals) > 2:
-            signals.pop(0).block_until_ready()
-        return tokens
-
-    return once, lambda: jax.block_until_ready(state)
-
-
-def torch(name: str, folder: Path, *, compiled: bool = False) -> Contestant:
-    """transformers' Llama of the same shape, fused AdamW, float32."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    size, (rows, length) = MODELS[name], BATCH[name]
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=size["vocab"],
-            hidden_size=size["embed"],
-            intermediate_size=size["ffn"],
-            num_hidden_layers=size["layers"],
-            num_attention_heads=size["heads"],
-            num_key_value_heads=size["kv_heads"],
-            head_dim=size["head_dim"],
-            max_position_embeddings=length,
-            tie_word_embeddings=False,
-            use_cache=False,
-        )
-    ).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    tokens = torch.randint(0, size["vocab"], (rows, length))
-
-    def forward():
-        return model(input_ids=tokens, labels=tokens).loss
-
-    forward = torch.compile(forward) if compiled else forward
-
-    def once() -> int:
-        optimizer.zero_grad(set_to_none=True)
-        loss = forward()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        loss.item()
-        return tokens.numel()
-
-    return once, lambda: None
-
-
-def torch_compiled(name: str, folder: Path) -> Contestant:
-    """The same through torch.compile."""
-    return torch(name, folder, compiled=True)
+WARM = 4  # steps before the first turn
 
 
 def contend(kind: str, name: str, folder: Path) -> None:
     """The life of a contestant: warm up, then run for as long as each line asked says."""
-    once, finish = globals()[kind](name, folder)
-    for _ in range(4):
+    once, finish = (GPU if SHAPES[name].gpu else CPU)[kind](SHAPES[name], folder)
+    for _ in range(WARM):
         once()
     finish()
     print("ready", flush=True)
@@ -190,24 +38,30 @@ def contend(kind: str, name: str, folder: Path) -> None:
         print(tokens / (time.perf_counter() - start), flush=True)
 
 
-def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
-    """Tokens per second of each contestant in each round, and the matmul peak beside them."""
-    from aquila_jax.model.config import ModelConfig, flops_per_token
-    from aquila_jax.train.speed import measured_flops
+def started(kind: str, name: str, folder: Path) -> subprocess.Popen:
+    """A contestant that is ready."""
+    command = [sys.executable, "-m", "launch.benchmark", "--contend", kind, name, str(folder)]
+    # Several processes share one GPU: none may take all of its memory beforehand.
+    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    environment |= {"JAX_PLATFORMS": "cuda" if SHAPES[name].gpu else "cpu"}
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    while (line := process.stdout.readline()) != "ready\n":
+        if not line:
+            raise SystemExit(f"{kind} did not start; run: {' '.join(command)}")
+    return process
 
-    processes = {}
-    for kind in CONTESTANTS:
-        command = [sys.executable, __file__, "--contend", kind, name, str(folder)]
-        environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": os.getcwd()}
-        processes[kind] = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        while (line := processes[kind].stdout.readline()) != "ready\n":
-            if not line:
-                raise SystemExit(f"{kind} did not start; run: {' '.join(command)}")
-    speeds, peaks = {kind: [] for kind in CONTESTANTS}, []
+
+def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
+    """Tokens per second of each contestant in each round, and the peak beside them."""
+    from aquila_jax.model.config import ModelConfig, flops_per_token
+
+    shape = SHAPES[name]
+    processes = {kind: started(kind, name, folder) for kind in (GPU if shape.gpu else CPU)}
+    speeds, peaks = {kind: [] for kind in processes}, []
     for number in range(rounds):
-        peaks.append(measured_flops(1536, 1.0))
+        peaks.append(peak(shape))
         for kind, process in processes.items():
             process.stdin.write(f"{seconds}\n")
             process.stdin.flush()
@@ -215,56 +69,34 @@ def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
         print(number + 1, {kind: round(values[-1]) for kind, values in speeds.items()}, flush=True)
     for process in processes.values():
         process.kill()
-    flops = flops_per_token(ModelConfig(**MODELS[name]), BATCH[name][1])
+    flops = flops_per_token(ModelConfig(**shape.model), shape.length)
     return {"tokens_per_second": speeds, "peak_flops": peaks, "flops_per_token": flops}
 
 
-def stream_speed(folder: Path) -> list[dict]:
-    """Million tokens per second of one core, over domains, position, length and rows."""
-    from aquila_jax.dmu import ledger as ledgers
-    from aquila_jax.dmu.store import open_store
-    from aquila_jax.dmu.stream import Stream
-    from tests.dmu.memory import random_store, write_store
+def peak(shape: Shape) -> float:
+    """FLOP/s of the GPU by its data sheet, or of products measured now on this CPU."""
+    from aquila_jax.train.speed import PEAK_FLOPS, measured_flops
 
-    os.sched_setaffinity(0, {0})
-    told = []
-    for domains in (10, 1000):
-        place = folder / f"stream{domains}"
-        sizes = {f"domain{i:04d}": 16_000 // domains for i in range(domains)}
-        write_store(random_store(sizes, longest=1000), str(place))
-        store = open_store(str(place))
-        for length, rows, first in [
-            (n, r, f) for n in (256, 2048) for r in (16, 256) for f in (0, 10**9)
-        ]:
-            stream = Stream(store, length, "concat")
-            sizes = stream.sizes
-            book = ledgers.start(0, sizes, dict.fromkeys(sizes, 1.0))
-            for warm in range(3):
-                stream.batch(book, first + warm * rows, (1, rows), slice(0, rows))
-            start, count = time.perf_counter(), 0
-            while time.perf_counter() - start < 2:
-                stream.batch(book, first + count * rows, (1, rows), slice(0, rows))
-                count += 1
-            speed = count * rows * length / (time.perf_counter() - start) / 1e6
-            told.append(
-                {
-                    "domains": domains,
-                    "length": length,
-                    "rows": rows,
-                    "first": first,
-                    "million_tokens_per_second": speed,
-                }
-            )
-            print(told[-1], flush=True)
-    return told
+    return PEAK_FLOPS[gpu()] if shape.gpu else measured_flops(1536, 1.0)
+
+
+def gpu() -> str | None:
+    """The name of the first GPU; None where there is none."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        names = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return names.splitlines()[0].strip() if names.strip() else None
 
 
 def table(name: str, result: dict) -> list[str]:
     """Medians, spread, and ratios round by round."""
     speeds, peak = result["tokens_per_second"], statistics.median(result["peak_flops"])
-    best = [max(pair) for pair in zip(speeds["torch"], speeds["torch_compiled"], strict=True)]
+    rivals = [values for kind, values in speeds.items() if kind.startswith("torch")]
+    best = [max(each) for each in zip(*rivals, strict=True)]
     lines = [
-        f"| {name} | tokens/s, median (range) | of the matmul peak | to the better PyTorch |",
+        f"| {name} | tokens/s, median (range) | of the peak | to the better PyTorch |",
         "|---|---|---|---|",
     ]
     for kind, values in speeds.items():
@@ -272,16 +104,17 @@ def table(name: str, result: dict) -> list[str]:
         share = statistics.median(values) * result["flops_per_token"] / peak
         span = f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
         lines.append(f"| {kind} | {span} | {share:.2f} | {ratio:.2f} |")
-    loop_to_step = statistics.median(
-        a / b for a, b in zip(speeds["loop"], speeds["step"], strict=True)
-    )
-    return [*lines, "", f"loop / step: {loop_to_step:.3f}; matmul peak {peak / 1e9:.0f} GFLOP/s"]
+    lines += ["", f"peak {peak / 1e9:,.0f} GFLOP/s"]
+    if "loop" in speeds:
+        pairs = zip(speeds["loop"], speeds["step"], strict=True)
+        lines[-1] += f"; loop / step: {statistics.median(a / b for a, b in pairs):.3f}"
+    return lines
 
 
 def main() -> None:
     """Runs what was asked for and merges it into the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="*", default=["A", "B"])
+    parser.add_argument("--models", nargs="*", choices=[*SHAPES], default=["A", "B"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--stream", action="store_true", help="the stream only")
@@ -290,12 +123,14 @@ def main() -> None:
     if options.contend:
         kind, name, folder = options.contend
         return contend(kind, name, Path(folder))
+    if any(SHAPES[name].gpu for name in options.models) and not gpu():
+        return print(f"No GPU here: {' and '.join(options.models)} need one; nothing measured.")
     results = json.loads(FILE.read_text()) if FILE.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         if options.stream:
-            results["stream"] = stream_speed(Path(folder))
+            results["stream"] = stream_speed.measure(Path(folder))
         for name in [] if options.stream else options.models:
-            results[name] = compare(name, options.rounds, options.seconds, Path(folder))
+            results[name] = compare(name, options.rounds, options.seconds, Path(folder, name))
             print("\n".join(table(name, results[name])))
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(json.dumps(results, indent=1) + "\n")

@@ -2,7 +2,9 @@
 # Tokens per second on this machine: our whole loop and bare step against transformers on PyTorch,
 # interleaved, and the stream alone. Writes docs/results/benchmark.json. Takes about 25 minutes.
 # Usage: launch/benchmark.sh [--models A B] [--rounds 5] [--seconds 10] [--stream]
+#        launch/benchmark.sh --models 1B 7B     (one GPU: our bare step against compiled PyTorch)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-EXTRAS=test source launch/environment.sh
-exec python launch/benchmark.py "$@"
+EXTRAS=test$(! command -v nvidia-smi >/dev/null || echo ,gpu)
+source launch/environment.sh
+exec python -m launch.benchmark "$@"

@@ -28,7 +28,7 @@ from aquila_jax.train.ahead import program as program_of  # noqa: E402
 from aquila_jax.train.state import init_state  # noqa: E402
 from aquila_jax.train.step import train_step  # noqa: E402
 from configs import small, tiny  # noqa: E402
-from launch.benchmark import random_batch  # noqa: E402
+from launch.contestants import random_batch  # noqa: E402
 
 BLOCKS, SECONDS = 41, 1.5  # blocks of each kind, and about how long each takes
 
