@@ -77,7 +77,7 @@ def peak(shape: Shape) -> float:
     """FLOP/s of the GPU by its data sheet, or of products measured now on this CPU."""
     from aquila_jax.train.speed import PEAK_FLOPS, measured_flops
 
-    return PEAK_FLOPS[gpu()] if shape.gpu else measured_flops(1536, 1.0)
+    return PEAK_FLOPS[gpu()] if shape.gpu else measured_flops(1.0)
 
 
 def gpu() -> str | None:

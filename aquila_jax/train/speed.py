@@ -16,6 +16,8 @@ PEAK_FLOPS = {
     "NVIDIA A100-SXM4-80GB": 312e12, "NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12,
 }  # fmt: skip
 
+SIZES = (512, 1024)  # of a product on a CPU
+
 
 def peak_flops() -> float:
     """FLOP/s of all devices together: from the data sheet, or as measured here for a CPU."""
@@ -25,12 +27,14 @@ def peak_flops() -> float:
     return measured_flops()
 
 
-def measured_flops(size: int = 1024, seconds: float = 0.3) -> float:
+def measured_flops(seconds: float = 0.8) -> float:
     """FLOP/s of square float32 products on this host, which emulated devices share.
 
-    Of the fastest product, as others may be at work on the host too.
+    Of the fastest product of a few sizes. Small ones pass between two turns of whatever else is at work
+    on the host, which doubles the time of larger ones; large ones keep many cores busy.
     """
-    return 2 * size**3 / min(_product_seconds(size, seconds=seconds))
+    each = seconds / len(SIZES)
+    return max(2 * n**3 / min(_product_seconds(n, seconds=each)) for n in SIZES)
 
 
 def probe_seconds(size: int = 512, times: int = 5) -> float:
