@@ -106,7 +106,7 @@ def wrong_data(s: Situation) -> Proposal | None:
 
 
 def _call(s: Situation, why: str, evidence: dict) -> Proposal:
-    return Proposal({}, Request("stop", {"why": f"call a person: {why}"}), evidence)
+    return Proposal({}, Request("stop", {"why": why}), evidence)
 
 
 def _back(

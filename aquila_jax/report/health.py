@@ -42,7 +42,7 @@ def state(run: Run, steps: columns.Columns, *, now: float) -> tuple[str, Text]:
     if run.summary or last_event == "finish" or (total and records.last_step(steps) >= total):
         return "finished", words.say("health.finished")
     if last_event in {"stop", "sigterm"}:
-        return "stopped", words.say("health.stopped", why=words.name("event", last_event))
+        return "stopped", words.say("health.stopped", why=_stopper(run))
     silent = now - records.last_time(run, steps)
     if silent > max(SILENCE, 30 * np.nan_to_num(goodputs.pace(steps))):
         return "stopped", words.say("health.silent", time=words.duration(silent))
@@ -55,6 +55,14 @@ def state(run: Run, steps: columns.Columns, *, now: float) -> tuple[str, Text]:
         at = words.count(alarms[-1]["step"])
         return "warning", words.say("health.alarm", kind=words.name("alarm", kind), step=at)
     return "healthy", words.say("health.healthy")
+
+
+def _stopper(run: Run) -> Text:
+    """Which rule stopped the run for a person to look; else what was asked of it."""
+    asked = [e for e in run.journal if records.inner(e, "request").get("kind") == "stop"]
+    if run.events[-1].get("why") == "called" and asked and asked[-1].get("rule"):
+        return words.name("rule", str(asked[-1]["rule"]))
+    return words.name("event", str(run.events[-1]["kind"]))
 
 
 def _position(steps: columns.Columns, step: int, total: int) -> list[Text]:

@@ -151,8 +151,8 @@ def request(value: dict) -> Text:
     """A structural change in words, such as a rewind to a step."""
     arguments = value.get("arguments") or {}
     kind = words.name("request", str(value.get("kind")))
-    if not isinstance(arguments, dict) or not arguments:
-        return kind
+    if not isinstance(arguments, dict) or not arguments or arguments.keys() == {"why"}:
+        return kind  # the rule beside it says why, in the reader's language
     if arguments.keys() >= {"to_step", "exclude"}:
         left = ranges([arguments["exclude"]])
         step = words.number(arguments["to_step"])

@@ -57,6 +57,24 @@ def test_status(status, given):
     assert told["lead"]["en"] and told["lead"]["zh"]
 
 
+def test_who_stopped_a_run_is_told():
+    """The mentor, and for which reason; else a person or a signal, whatever the mentor did before."""
+    stop = {"kind": "stop", "arguments": {"why": "the data are not those of the mixture"}}
+    called = {"step": 500, "kind": "decision", "rule": "wrong_data", "request": stop}
+    by_hand = {"step": 500, "kind": "steer", "author": "me", "request": {"kind": "stop"}}
+    event = {"kind": "stop", "why": "called", "step": 500, "time": NOW}
+
+    def lead(journal, **event_fields):
+        return health.health(run(journal=journal, events=[event | event_fields]), NOW)["lead"]
+
+    assert lead([called])["en"] == "Stopped: the data are not those of the mixture"
+    assert lead([called])["zh"] == "已停止：数据与配比不符"
+    assert lead([called, by_hand])["en"] == "Stopped: asked to stop"
+    assert lead([called], why="stopped")["en"] == "Stopped: asked to stop"
+    text = health.health(run(journal=[called], events=[event]), NOW)["text"]
+    assert "stop and call a person" in text["en"] and "why" not in text["en"]
+
+
 def test_a_silent_run_counts_as_stopped():
     assert health.health(run(), NOW + 599)["status"] == "healthy"
     told = health.health(run(), NOW + 7200)
