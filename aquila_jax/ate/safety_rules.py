@@ -74,8 +74,8 @@ def hopeless(s: Situation) -> Proposal | None:
 
     Why: no rule here has a remedy for it, and every further step is wasted. A run learns nothing
     if after its warm-up and 200 steps its loss is still that of chance, the logarithm of the
-    vocabulary, below which any text brings it in some dozen; or if the stalled alarm says so, over
-    hundreds of steps. It cannot reach its target by two forecasts in a row, after a quarter of the
+    vocabulary, which any text leaves in some dozen steps; or if the stalled alarm says so, over
+    hundreds of them. It cannot reach its target by two forecasts in a row, after a quarter of the
     run, that give it less than 5 % (science 1.1.4). Without leave to stop, alarm and forecast
     alone are told.
     """
