@@ -24,3 +24,5 @@ export GLIBC_TUNABLES=glibc.malloc.hugetlb=1  # and on huge pages, which is anot
 
 # Eigen's products are a quarter faster than YNNPACK's, which jaxlib 0.10.2 prefers on a CPU.
 export XLA_FLAGS=${XLA_FLAGS:---xla_cpu_experimental_ynn_fusion_type=}
+
+export TQDM_DISABLE=1  # datatrove's bars, of stages that take a moment, between our own lines

@@ -30,8 +30,9 @@ def verified(pairs: np.ndarray, sketches: str, least: float) -> np.ndarray:
     def load(key: int) -> duplicates.Sketch:
         return duplicates.sketch_of(shards(key >> 32), key & 0xFFFFFFFF)
 
-    keep = [duplicates.similarity(load(a), load(b)) >= least for a, b in pairs.tolist()]
-    return pairs[np.array(keep, bool)]
+    rows = (row.tolist() for row in pairs)  # all at once would take ten times the array's memory
+    near = (duplicates.similarity(load(a), load(b)) >= least for a, b in rows)
+    return pairs[np.fromiter(near, bool, len(pairs))]
 
 
 def join(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
