@@ -70,7 +70,7 @@ def loop(shape: Shape, folder: Path) -> Contestant:
     workdir = folder / "loop"
     place = located(config, workdir)
     prepare(place.prepare, place.data.store, report=lambda line: None)
-    jax.set_mesh(sharding.make_mesh({}))
+    jax.set_mesh(sharding.make_mesh(dict(config.train.mesh)))
     run = Run(config, workdir, report=lambda line: None).__enter__()
 
     def once() -> int:
@@ -110,7 +110,7 @@ def step(shape: Shape, folder: Path) -> Contestant:
     from aquila_jax.train.step import train_step
 
     config = configuration(shape)
-    mesh = sharding.make_mesh({})
+    mesh = sharding.make_mesh(dict(config.train.mesh))
     jax.set_mesh(mesh)
     program = Program(
         model=config.model, optimizer=config.optimizer, schedule=config.schedule, domains=10
