@@ -3,11 +3,11 @@
     python launch/backtest.py --curves ../shared/curves --output docs/results/backtest_curves.json
     python launch/backtest.py --runs WORKDIRS --output docs/results/backtest_runs.json
 
-A forecast made at 20, 40, 60 and 80 % of a run sees the losses before that step only, and the
+A forecast made at 20, 40, 60, 80, 90 and 95 % of a run sees the losses before that step only, and the
 planned learning rates. Its prior comes from other runs: from curves of other sizes, or from the
 tuning half of the working directories; its band from forecasts of those other runs, made without
 the runs of the target's fold. It takes seconds, so a run that was stopped is started again.
-`--calibration FILE` also updates the pairs of forecast and truth that the package ships.
+`--calibration FILE` also updates the scores of past forecasts that the package ships.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from aquila_jax.core import signals  # noqa: E402
 from aquila_jax.tsm import band, fit, forecast, law, points  # noqa: E402
 from launch import recorded, scores  # noqa: E402
 
-ORIGINS = (0.2, 0.4, 0.6, 0.8)
+ORIGINS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)  # the last two inside most decays
 SOURCES = ("proxy", "default")
 DECAYED = 0.3  # of a full anneal: from here on a run tells what a decay is worth
 
@@ -45,7 +45,7 @@ def backtest(runs: list[recorded.Run]) -> list[dict]:
 def calibration(runs: tuple[recorded.Run, ...], *, without: str, source: str) -> band.Calibration:
     """Forecasts with known outcome of all runs that are not of the fold `without`."""
     known = tuple(run for run in runs if run.fold != without)
-    progress, values = [], []
+    values = []
     for run in known:
         # With two sizes nothing is left but the fold itself to take a prior from.
         others = known if any(_apart(run, other) for other in known) else runs
@@ -53,9 +53,8 @@ def calibration(runs: tuple[recorded.Run, ...], *, without: str, source: str) ->
         for origin in ORIGINS:
             if (made := forecast.estimate(_seen(run, origin), run.plan, prior)) is not None:
                 mean, deviation = forecast.trajectory(made, np.array([run.plan.steps]))
-                progress.append(made.step / run.plan.steps)
                 values.append(abs(float(mean[0]) - run.final) / float(deviation[0]))
-    return band.Calibration(source=source, progress=tuple(progress), scores=tuple(values))
+    return band.Calibration(source=source, scores=tuple(values))
 
 
 def _apart(run: recorded.Run, other: recorded.Run) -> bool:
@@ -129,8 +128,7 @@ def _half_band(
     told: signals.Forecast, run: recorded.Run, runs: tuple[recorded.Run, ...]
 ) -> list[float] | None:
     """The band that should hold every second truth."""
-    pairs = calibration(runs, without=run.fold, source="proxy")
-    found = band.factor(pairs, progress=told.step / run.plan.steps, coverage=0.5)
+    found = band.factor(calibration(runs, without=run.fold, source="proxy"), 0.5)
     if not told.calibrated_on or found is None:
         return None
     reach = found[0] * told.parameters["deviation"]
@@ -154,7 +152,7 @@ def main() -> None:
     source.add_argument("--runs", type=pathlib.Path, help="folder of working directories")
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--sizes", nargs="*", help="report on curves of these sizes only")
-    parser.add_argument("--calibration", type=pathlib.Path, help="also update these pairs")
+    parser.add_argument("--calibration", type=pathlib.Path, help="also update these scores")
     options = parser.parse_args()
     try:
         runs = _read(options)
@@ -179,11 +177,13 @@ def _wanted(record: dict, sizes: list[str] | None) -> bool:
 
 
 def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, own: bool) -> None:
-    """Replaces this back-test's pairs in the file. The default prior knew the published curves."""
+    """Replaces this back-test's scores in the file. The default prior knew the published curves."""
     data = json.loads(path.read_text()) if path.exists() else {}
     without, sources = ("test", SOURCES) if own else ("", ("proxy",))
     made = [calibration(runs, without=without, source=source) for source in sources]
-    data["runs" if own else "curves"] = {value.source: band.to_pairs(value) for value in made}
+    data["runs" if own else "curves"] = {
+        value.source: [round(score, 4) for score in value.scores] for value in made
+    }
     _write(path, data)
 
 

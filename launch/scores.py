@@ -179,7 +179,7 @@ def _band(row: dict) -> dict[str, str]:
         "default prior's 90 % band covers": row["coverage"]["default"],
         "mean width": row["width"],
         "CRPS": row["crps"],
-        "pairs": row["calibrated_on"],
+        "calibrated on": row["calibrated_on"],
     }
     shown = {name: "-" if value is None else f"{value:.3g}" for name, value in values.items()}
     return {"made at": f"{row['origin']:.0%}", **shown}

@@ -74,9 +74,8 @@ class Foresight:
 
     def _target(self, found: Estimate, target: float) -> dict:
         """When it is reached; its odds and the edges only where there is a calibrated band."""
-        calibration, wide = self.calibrations.get("default"), None
-        if calibration is not None:
-            wide = band.factor(calibration, progress=found.step / found.plan.steps, coverage=0.9)
+        calibration = self.calibrations.get("default")
+        wide = band.factor(calibration, 0.9) if calibration else None
         reached = reach(found, target, wide[0] if wide else 0.0)._asdict()
         odds = chance(found, target, wide[0]) if wide else None
         if wide is None:

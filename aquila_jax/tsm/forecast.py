@@ -48,7 +48,7 @@ def trajectory(estimate: Estimate, steps: np.ndarray) -> tuple[np.ndarray, np.nd
     present, _ = fit.predict(
         estimate.fit, where.progress[now : now + 1], where.annealing[now : now + 1]
     )
-    return mean, band.deviation(posterior, present - mean)
+    return mean, band.deviation(posterior, present - mean, estimate.fit.noise)
 
 
 def forecast(
@@ -69,11 +69,10 @@ def forecast(
     if whole is None:
         return None
     mean, deviation = trajectory(whole, np.array([plan.steps]))
-    final, low, high, pairs = float(mean[0]), None, None, 0
+    final, low, high, known = float(mean[0]), None, None, 0
     if calibration := calibrations.get(prior.source):
-        progress = whole.step / plan.steps
-        if found := band.factor(calibration, progress=progress, coverage=coverage):
-            factor, pairs = found
+        if found := band.factor(calibration, coverage):
+            factor, known = found
             low, high = final - factor * float(deviation[0]), final + factor * float(deviation[0])
     return signals.Forecast(
         step=whole.step,
@@ -81,7 +80,7 @@ def forecast(
         low=low,
         high=high,
         coverage=coverage,
-        calibrated_on=pairs,
+        calibrated_on=known,
         parameters=_describe(whole, float(deviation[0])),
         domains=_domains(domains, whole, prior),
     )

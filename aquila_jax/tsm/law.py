@@ -2,8 +2,11 @@
 
 Under Adam, far below the critical batch size, a step moves like SGD with rate eta * sqrt(B),
 and its temperature is eta / sqrt(B). With these two the law of Tissue et al. (arXiv 2408.11029,
-L = L_inf + A * S1^-alpha - C * S2) covers batch ramps too: constant B gives it back exactly,
-and the square-root rule leaves the temperature as it was.
+L = L_inf + A * S1^-alpha - C * S2) covers batch ramps too, and the square-root rule leaves the
+temperature as it was. What annealing is worth arrives by another clock than theirs, which counts
+steps: ours counts how far they move, as the noise of SGD forgets (Mandt et al., arXiv 1704.04289,
+section 3: an Ornstein-Uhlenbeck process whose drift and variance both grow with the rate), so
+that a decay acts at once and fades as it ends. Step by step it missed both (docs/results/monitor.md).
 """
 
 import dataclasses
@@ -68,30 +71,29 @@ class Parameters(NamedTuple):
 
 
 def memory(steps: int) -> float:
-    """Steps that annealing takes to act, 1 / (1 - lambda): 4 % of the run, at most 1000.
+    """Full-rate steps in which the noise of a run of that length forgets by 1 / e: 1.5 sqrt(steps).
 
-    At least 200, or a tenth of a run that is shorter than ten times that (docs/results/monitor.md).
+    The longer a run, the slower the directions that matter at its end; with this, a full anneal
+    is worth the same in runs of 500 to 2000 steps and of 10 to 100 % decay (docs/results/monitor.md).
     """
-    return float(np.clip(0.04 * steps, np.clip(0.1 * steps, 50, 200), 1000))
+    return 1.5 * steps**0.5
 
 
 def coordinates(plan: Plan, memory_steps: float) -> Coordinates:
-    """X = 1e-3 sum(eta sqrt(B)), theta = eta / sqrt(B), and Z = (1 - lambda) sum(m).
+    """X = 1e-3 sum(v), theta = eta / sqrt(B) and Z = 1 - r, with v = eta sqrt(B).
 
-    m_i = lambda m_{i-1} + theta_{i-1} - theta_i, zero during the warm-up. Summing the recursion
-    gives Z = sum(theta_{i-1} - theta_i) - lambda m, which needs no running sum of m.
+    r_i = r_{i-1} + min(v_i / memory, 1) (theta_i - r_{i-1}), 1 until the warm-up ends: the noise
+    that is left, on its way to what the temperature would keep up.
     """
     rate = plan.learning_rate / plan.learning_rate[plan.warmup]
     root = np.sqrt(plan.batch / plan.batch[plan.warmup])
-    temperature = rate / root
-    fall = -np.diff(temperature, prepend=temperature[0])
-    fall[: plan.warmup + 1] = 0
-    decay = 1 - 1 / memory_steps
-    momentum = list(itertools.accumulate(fall.tolist(), lambda m, drop: decay * m + drop))
+    temperature, motion = rate / root, rate * root
+    forgotten = np.minimum(motion / memory_steps, 1)
+    forgotten[: plan.warmup + 1] = 0
+    towards = zip(forgotten.tolist(), temperature.tolist(), strict=True)
+    noise = list(itertools.accumulate(towards, _relax, initial=1.0))[1:]
     return Coordinates(
-        progress=1e-3 * np.cumsum(rate * root),
-        temperature=temperature,
-        annealing=np.cumsum(fall) - decay * np.array(momentum),
+        progress=1e-3 * np.cumsum(motion), temperature=temperature, annealing=1 - np.array(noise)
     )
 
 
@@ -119,3 +121,8 @@ def cooldown(plan: Plan, *, start: int, end: int) -> Plan:
     falling = plan.learning_rate[start - 1] * (1 - np.sqrt(share))
     rate = np.concatenate([plan.learning_rate[:start], falling])
     return dataclasses.replace(plan, learning_rate=rate, batch=plan.batch[:end])
+
+
+def _relax(noise: float, towards: tuple[float, float]) -> float:
+    share, temperature = towards
+    return noise + share * (temperature - noise)

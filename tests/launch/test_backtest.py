@@ -16,11 +16,14 @@ def published(curves):
 def test_the_bar_on_published_curves(published):
     """0.010 nats from 40 % of the run on, the prior from the other size only."""
     runs, rows = published
-    assert [row["runs"] for row in rows] == [12, 18, 18, 18]
+    assert [row["runs"] for row in rows] == [12, 18, 18, 18, 18, 18]
     for row in rows:
         errors = row["errors"]
         assert errors["law, proxy prior"]["mean"] <= (0.012 if row["origin"] < 0.4 else 0.010)
         assert row["skill"] > 0.5
+        assert (
+            row["origin"] < 0.9 or errors["law, proxy prior"]["p90"] < 0.01
+        )  # the decay acts at once
         assert all(spread["failed"] == 0 for spread in errors.values())
     inside = sum(row["coverage"]["proxy"] * row["runs"] for row in rows)
     assert 0.85 <= inside / sum(row["runs"] for row in rows) <= 0.97
@@ -38,7 +41,7 @@ def test_the_shipped_calibration_is_that_of_the_back_test(published):
     path = backtest.pathlib.Path(backtest.__file__).parents[1] / "aquila_jax/tsm/calibration.json"
     made = backtest.calibration(tuple(runs), without="", source="proxy")
     shipped = np.array(json.loads(path.read_text())["curves"]["proxy"])
-    np.testing.assert_allclose(shipped, band.to_pairs(made), atol=2e-3)
+    np.testing.assert_allclose(shipped, made.scores, atol=2e-3)
 
 
 def write_run(folder, seed, *, steps=900, evaluations=False):
@@ -74,7 +77,7 @@ def test_working_directories_are_tuned_on_one_half_and_told_of_the_other(
     for seed in range(16):
         write_run(tmp_path / "runs" / f"run{seed:02}", seed)
     output, shipped = tmp_path / "out.json", tmp_path / "calibration.json"
-    shipped.write_text(json.dumps({"curves": {"proxy": [[0.2, 1.0]]}}))
+    shipped.write_text(json.dumps({"curves": {"proxy": [1.0]}}))
     monkeypatch.setattr(
         "sys.argv",
         ["backtest", "--runs", str(tmp_path / "runs"), "--output", str(output), "--calibration", str(shipped)],
@@ -85,14 +88,14 @@ def test_working_directories_are_tuned_on_one_half_and_told_of_the_other(
     assert {record["run"] for record in result["records"]} == {
         f"run{n:02}" for n in range(1, 16, 2)
     }
-    assert all(record["calibrated_on"] >= band.MIN_PAIRS for record in result["records"])
+    assert all(record["calibrated_on"] >= band.MIN_FORECASTS for record in result["records"])
     for row in result["summary"]:
         assert row["errors"]["law, proxy prior"]["mean"] < 0.03
-    pairs = json.loads(shipped.read_text())
-    assert pairs["curves"] == {"proxy": [[0.2, 1.0]]}
-    assert {name: len(found) for name, found in pairs["runs"].items()} == {
-        "proxy": 24,
-        "default": 24,
+    known = json.loads(shipped.read_text())
+    assert known["curves"] == {"proxy": [1.0]}
+    assert {name: len(found) for name, found in known["runs"].items()} == {
+        "proxy": 40,
+        "default": 40,
     }
 
 

@@ -112,7 +112,7 @@ def test_a_rising_loss_has_no_fit():
 
 def test_priors():
     wide = fit.default_prior(1e8)
-    assert (wide.exponent, wide.drop) == pytest.approx((0.46, 0.145))
+    assert (wide.exponent, wide.drop) == pytest.approx((0.46, 0.133))
     assert wide.source == "default"
     proxies = [(1e7, law.Parameters(3, 1, a, c)) for a, c in [(0.4, 0.1), (0.5, 0.12), (0.9, 0.3)]]
     near = fit.proxy_prior(1e8, proxies)
@@ -135,4 +135,4 @@ def test_the_default_is_what_was_seen_at_both_ends_and_wider_between():
     assert all(fit.SHORT[1] < one.exponent < fit.LONG[1] for one in between)
     assert all(fit.LONG[2] < one.drop < fit.SHORT[2] for one in between)
     assert all(one.drop_width > fit.DEFAULT_DROP_WIDTH for one in between)
-    assert fit.default_prior(1e8).drop == pytest.approx(0.145)
+    assert fit.default_prior(1e8).drop == pytest.approx(0.133)

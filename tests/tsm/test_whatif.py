@@ -48,7 +48,7 @@ def test_cooldowns_never_start_in_the_past(halfway):
 
 def test_a_decay_now_is_worth_its_drop(halfway):
     value = whatif.decay_value(halfway, 1600)
-    assert 0.05 < value.gain < TRUTH.drop  # a full anneal, less the slower progress meanwhile
+    assert 0.04 < value.gain < TRUTH.drop  # a full anneal, less the slower progress meanwhile
     assert value.probability > 0.99
     assert whatif.decay_value(halfway, 200).gain < value.gain
     with pytest.raises(ValueError, match="end="):
