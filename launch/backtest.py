@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,7 +28,6 @@ from launch import recorded, scores  # noqa: E402
 
 ORIGINS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)  # the last two inside most decays
 SOURCES = ("proxy", "default")
-DECAYED = 0.3  # of a full anneal: from here on a run tells what a decay is worth
 
 
 def backtest(runs: list[recorded.Run]) -> list[dict]:
@@ -62,24 +62,35 @@ def _apart(run: recorded.Run, other: recorded.Run) -> bool:
     return other.fold != run.fold or (other.fold == "tune" and other.name != run.name)
 
 
-def _prior(run: recorded.Run, others: tuple[recorded.Run, ...], source: str) -> fit.Prior:
-    """From the decayed runs among `others`; the default where that is asked, or there are none."""
-    if source == "default":
-        return fit.default_prior(run.parameters)
-    fits = [
-        (other.parameters, whole)
-        for other in others
-        if other.fold != "test" and _apart(run, other) and (whole := _decayed(other)) is not None
-    ]
-    return fit.proxy_prior(run.parameters, fits) if fits else fit.default_prior(run.parameters)
-
-
 @functools.cache
 def _decayed(run: recorded.Run) -> law.Parameters | None:
     """The law's parameters over a whole run; None if it is too short or has no decay."""
     made = forecast.estimate(_seen(run, 1.0), run.plan, fit.default_prior(run.parameters))
-    decayed = made is not None and made.coordinates.annealing[-1] > DECAYED
+    decayed = made is not None and made.coordinates.annealing[-1] > scores.DECAYED
     return made.fit.best if decayed else None
+
+
+@functools.cache
+def _multi_power(run: recorded.Run) -> law.Parameters | None:
+    return scores.multi_power_parameters(_seen(run, 1.0), run.plan)
+
+
+def _prior(
+    run: recorded.Run,
+    others: tuple[recorded.Run, ...],
+    source: str,
+    *,
+    whole: Callable[[recorded.Run], law.Parameters | None] = _decayed,
+) -> fit.Prior:
+    """From the decayed runs among `others`; the default where that is asked, or there are none."""
+    if source == "default":
+        return fit.default_prior(run.parameters)
+    fits = [
+        (other.parameters, parameters)
+        for other in others
+        if other.fold != "test" and _apart(run, other) and (parameters := whole(other)) is not None
+    ]
+    return fit.proxy_prior(run.parameters, fits) if fits else fit.default_prior(run.parameters)
 
 
 @functools.cache
@@ -94,7 +105,7 @@ def _record(run: recorded.Run, origin: float, runs: tuple[recorded.Run, ...]) ->
     if None in told.values():
         return None
     finals = {f"law, {source} prior": made.final_loss for source, made in told.items()}
-    finals |= scores.baselines(seen, run.plan, prior)
+    finals |= scores.baselines(seen, run.plan, _prior(run, runs, "proxy", whole=_multi_power))
     return {
         "run": run.name,
         "origin": origin,

@@ -13,6 +13,7 @@ KERNEL_SCALE, KERNEL_EXPONENT, KERNEL_RATE = 0.116, 0.59, 0.645
 FREE = fit.Prior(exponent=0.46, exponent_width=10.0, drop=0.15, drop_width=20.0)
 NAIVE = ("power law in step", "power law in sum of rate", "last value")
 OURS = "law, proxy prior"
+DECAYED = 0.3  # of a full anneal: from here on a run tells what a decay is worth
 CORNERS = 512  # into how many pieces a schedule is cut for that law
 
 
@@ -26,13 +27,15 @@ def area(plan: law.Plan) -> np.ndarray:
     return law.coordinates(plan, law.memory(plan.steps)).progress
 
 
-def baselines(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> dict[str, float]:
+def baselines(
+    seen: points.Observed, plan: law.Plan, multi_power_prior: fit.Prior
+) -> dict[str, float]:
     """The final loss as simpler methods and the other law would have it."""
     where = law.coordinates(plan, law.memory(plan.steps))
     free = _final(seen, plan, where=(where.progress, where.annealing), prior=FREE)
     return {
         "law, no prior": free,
-        "multi-power law, proxy prior": multi_power(seen, plan, prior),
+        "multi-power law, proxy prior": multi_power(seen, plan, multi_power_prior),
         "power law in step": power_law(seen, plan, steps),
         "power law in sum of rate": power_law(seen, plan, area),
         "last value": float(seen.loss[-1]),
@@ -47,8 +50,15 @@ def power_law(
 
 
 def multi_power(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> float:
-    """The final loss by the Multi-Power Law's shape, with the same priors as the law's."""
+    """The final loss by the Multi-Power Law's shape."""
     return _final(seen, plan, where=(area(plan), multi_power_annealing(plan)), prior=prior)
+
+
+def multi_power_parameters(seen: points.Observed, plan: law.Plan) -> law.Parameters | None:
+    """What that shape is worth over a whole run, for the prior of others; None without a decay."""
+    where = area(plan), multi_power_annealing(plan)
+    found = _fit(seen, plan, where=where, prior=FREE)
+    return found.best if found is not None and where[1][-1] > DECAYED else None
 
 
 def multi_power_annealing(plan: law.Plan) -> np.ndarray:
@@ -69,15 +79,27 @@ def _final(
     where: tuple[np.ndarray, np.ndarray],
     prior: fit.Prior,
 ) -> float:
-    """By the same points and the same fit as the product's; NaN where no falling curve fits."""
+    """NaN where no falling curve fits."""
+    found = _fit(seen, plan, where=where, prior=prior)
+    if found is None:
+        return float("nan")
+    progress, annealing = where
+    return float(fit.predict(found, progress[-1:], annealing[-1:])[0][0])
+
+
+def _fit(
+    seen: points.Observed,
+    plan: law.Plan,
+    *,
+    where: tuple[np.ndarray, np.ndarray],
+    prior: fit.Prior,
+) -> fit.Fit | None:
+    """By the same points and the same fit as the product's."""
     used = seen.steps > 1.5 * plan.warmup
     few = points.thin(points.Observed(seen.steps[used], seen.loss[used]), forecast.MAX_POINTS)
     index = few.steps.astype(int) - 1
     progress, annealing = where
-    found = fit.fit(fit.Points(progress[index], annealing[index], few.loss), prior)
-    if found is None:
-        return float("nan")
-    return float(fit.predict(found, progress[-1:], annealing[-1:])[0][0])
+    return fit.fit(fit.Points(progress[index], annealing[index], few.loss), prior)
 
 
 def summary(records: list[dict]) -> list[dict]:
