@@ -7,9 +7,12 @@ Time:     a few seconds of CPU a row; docs/results/pods.md
 
 import functools
 import os
+import pathlib
 import sys
 
-from aquila_jax.plan import child
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from aquila_jax.plan import child  # noqa: E402
 
 os.environ.update(child.ENVIRONMENT)  # before JAX is imported
 

@@ -19,8 +19,11 @@ class Clock:
         before, self.step, self.at = self.at, step, now
         return None if before is None else max(now - before, 1e-9)
 
-    def paused(self, step: int, begun: float, now: float) -> None:
-        """A pause from `begun`, when all up to `step` were done, until `now`."""
+    def paused(self, step: int, begun: float, now: float | None) -> None:
+        """A pause from `begun`, when all up to `step` were done, until `now`.
+
+        None where the next step began within the pause: then its duration is not known.
+        """
         if step != self.step:
             known = self.at is not None and step > self.step
             self.share = max((begun - self.at) / (step - self.step), 1e-9) if known else None

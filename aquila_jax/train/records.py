@@ -78,5 +78,6 @@ class Records:
     def pause(self, kind: str, step: int, begun: float) -> None:
         """Notes a pause after `step` since `begun` (monotonic), when all steps so far were done."""
         now = time.monotonic()
-        self.clock.paused(step, begun, now)
+        # The step that is compiled starts in the same call, and may even be over when it returns.
+        self.clock.paused(step, begun, None if kind == "compile" else now)
         self.folder.event(kind, step, seconds=now - begun)

@@ -16,3 +16,11 @@ def test_after_a_rewind_nothing_is_known_of_what_was_in_flight_then():
     clock.ended(1, 1.0), clock.ended(2, 2.0)
     clock.paused(1, 3.0, 9.0)
     assert clock.ended(1, 9.1) is None and clock.ended(2, 10.0) == 1.0
+
+
+def test_a_step_that_begins_within_a_pause_has_no_duration():
+    clock = Clock()
+    clock.paused(0, 1.0, 5.0)  # a trial before the first step
+    clock.paused(0, 5.0, None)  # its compilation, at whose end it may be over
+    assert clock.ended(1, 9.0) is None
+    assert clock.ended(2, 10.0) == 1.0
