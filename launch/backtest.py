@@ -188,10 +188,9 @@ def _wanted(record: dict, sizes: list[str] | None) -> bool:
 
 
 def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, own: bool) -> None:
-    """Replaces this back-test's scores in the file. The default prior knew the published curves."""
+    """Replaces this back-test's scores in the file."""
     data = json.loads(path.read_text()) if path.exists() else {}
-    without, sources = ("test", SOURCES) if own else ("", ("proxy",))
-    made = [calibration(runs, without=without, source=source) for source in sources]
+    made = [calibration(runs, without="test" if own else "", source=one) for one in SOURCES]
     data["runs" if own else "curves"] = {
         value.source: [round(score, 4) for score in value.scores] for value in made
     }
