@@ -39,6 +39,7 @@ class InFlight(NamedTuple):
     step: int
     sequences: int  # read when it was done
     batch: int  # of them, by this step
+    micro_batches: int  # in which it read them
     control: Control
     signals: Signals
 
@@ -83,7 +84,7 @@ def launch(
 ) -> tuple[TrainState, HostState, InFlight]:
     """Starts the next step on the devices; does not wait for it. `state` is used up."""
     control = jax.device_put(Control(*map(np.float32, host.control)))
-    after, micro = hosts.dispatched(host), shape(machine, host)[1]
+    after, (parts, micro) = hosts.dispatched(host), shape(machine, host)
     placed = feed.put(batch, machine.mesh, micro)
     state, signals = train_step(
         machine.program, state, placed, control, statistics=statistics(machine, after.step)
@@ -91,7 +92,8 @@ def launch(
     if machine.usual is not None:
         odd = oddity.measure(machine.usual, batch, machine.mesh, micro)
         signals = signals._replace(token_oddity_MC=odd)
-    return state, after, InFlight(after.step, after.sequences, host.batch, host.control, signals)
+    done = InFlight(after.step, after.sequences, host.batch, parts, host.control, signals)
+    return state, after, done
 
 
 def statistics(machine: Machine, step: int) -> Literal["light", "heavy"]:
@@ -115,12 +117,11 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
     config = machine.config
     if config.mentor.mode == "off":
         return Learned(host, [], None)
-    micro = config.train.batch // config.train.accumulate
     context = Context(
         step=done.step,
         tokens=host.targets - host.wasted,
         batch=done.batch,
-        micro_batches=done.batch // micro,
+        micro_batches=done.micro_batches,
         learning_rate=float(
             learning_rate(config.schedule, done.sequences - done.batch, done.control, xp=np)
         ),

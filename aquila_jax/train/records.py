@@ -35,7 +35,8 @@ class Records:
     def line(self, done: InFlight) -> dict:
         """What the signals of a step say, without the clock; `record.to_signals` reads it back."""
         line = record.to_line(to_host(done.signals), done.control, self.languages())
-        return {"step": done.step, "sequences": done.sequences, "batch": done.batch} | line
+        read = {"sequences": done.sequences, "batch": done.batch}
+        return {"step": done.step} | read | {"micro_batches": done.micro_batches} | line
 
     def add(self, done: InFlight, host: HostState) -> None:
         """One finished step, whose targets `host` has counted."""

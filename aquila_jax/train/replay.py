@@ -149,7 +149,7 @@ class Again:
             before, self.host = self.host, hosts.dispatched(self.host)
             after = self.host
             self.inflight.append(
-                InFlight(after.step, after.sequences, before.batch, before.control, None)
+                InFlight(after.step, after.sequences, before.batch, 0, before.control, None)
             )
             self._remember()
 
@@ -188,7 +188,8 @@ class Again:
 
     def _read(self, done: InFlight, timeline: int) -> InFlight:
         line = self.shown[timeline, done.step]
-        return done._replace(signals=record.to_signals(line, tuple(self.machine.mentor.languages)))
+        signals = record.to_signals(line, tuple(self.machine.mentor.languages))
+        return done._replace(micro_batches=line["micro_batches"], signals=signals)
 
     def _compare(self, step: int, lines: list[dict]) -> None:
         for line in lines:

@@ -115,6 +115,7 @@ def from_json(machine: Machine, saved: dict, state) -> Moment:
             step=one["line"]["step"],
             sequences=one["line"]["sequences"],
             batch=one["line"]["batch"],
+            micro_batches=one["line"]["micro_batches"],
             control=Control(**one["control"]),
             signals=record.to_signals(one["line"], domains),
         )

@@ -15,8 +15,11 @@ from aquila_jax.train import agree
 from aquila_jax.train.lease import Lease
 
 PUBLISHED = ("*.json", "*.jsonl", "tensorboard/*")
-# What may differ when a run goes on: where it runs and how often it reports, not what it learns.
-FREE = ("train.mesh", "train.keep", "train.stall_seconds", "data.store", "prepare.processes")
+# What may differ when a run goes on: where and how a step is computed, not what is learned from.
+FREE = (
+    "train.mesh", "train.accumulate", "model.remat", "model.unroll", "model.loss_chunks",
+    "optimizer.offload", "train.keep", "train.stall_seconds", "data.store", "prepare.processes",
+)  # fmt: skip
 
 
 class Workdir:

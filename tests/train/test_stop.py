@@ -5,9 +5,11 @@ import shutil
 import signal
 
 import jax
+import numpy as np
 import pytest
 
 from aquila_jax.train.loop import train
+from aquila_jax.train.replay import replay
 from tests.train import jobs, small
 
 
@@ -55,6 +57,22 @@ def test_a_damaged_newest_checkpoint_is_left_out_and_the_run_ends_the_same(runs,
     train(config, runs / "damaged", report=said.append, devices=jax.devices()[:1])
     assert any(f"checkpoint {small.STEPS}" in line and "damaged" in line for line in said)
     assert jobs.learned(runs / "damaged") == whole
+
+
+def test_how_a_step_is_computed_may_change_on_the_way(runs, config, whole):
+    """Micro-batches, rematerialisation and chunks of the loss: the same losses, and a true journal."""
+    workdir = runs / "recomputed"
+    shutil.copytree(runs / "whole", workdir)
+    shutil.rmtree(workdir / "checkpoints" / str(small.STEPS))
+    other = small.change(config, "train", accumulate=2)
+    other = small.change(other, "model", remat="none", loss_chunks=1, unroll=1)
+    assert small.run(other, workdir) == "finished"
+    lines, before = (small.lines(runs / name, "metrics") for name in ("recomputed", "whole"))
+    assert [line["micro_batches"] for line in lines] == [1] * 40 + [2] * 20
+    assert [line["domain_tokens"] for line in lines] == [line["domain_tokens"] for line in before]
+    losses = ([line["loss"] for line in run] for run in (lines, before))
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    replay(workdir)
 
 
 @pytest.mark.parametrize(
