@@ -155,6 +155,7 @@ QUIET = {
     "token_statistics": 200,
     "regime_change": 64,
     "unsteady": 256,
+    "mixture": 128,
     "domain_jump": 256,
 }
 
