@@ -11,6 +11,8 @@ state=$(cat requirements.txt pyproject.toml | cksum | tr -d ' ')
 if [[ ! -e .venv/.ready-$state-$extras ]]; then
   echo "setting up .venv (a minute or two)"
   [[ -x .venv/bin/python ]] || "$python" -m venv .venv
+  # From here on it is no longer that of another state, which else would pass for ready later.
+  find .venv -maxdepth 1 -name '.ready-*' ! -name ".ready-$state-*" -delete
   .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -e ".${extras:+[$extras]}"
   touch ".venv/.ready-$state-$extras"
 fi

@@ -38,6 +38,15 @@ def test_the_arguments_of_the_script_are_not_taken_for_extras(project):
 def test_each_set_of_extras_is_installed_once_for_each_state_of_the_project(project):
     assert source(project, "EXTRAS=test")[-1].endswith("-e .[test]")
     assert len(source(project, "EXTRAS=test")) == 1
-    with (project / "requirements.txt").open("a") as file:
-        file.write("another\n")
+    assert len(source(project, "")) == 2
     assert len(source(project, "EXTRAS=test")) == 2
+
+
+def test_a_state_that_comes_back_is_installed_again(project):
+    requirements = project / "requirements.txt"
+    before = requirements.read_text()
+    source(project, "")
+    requirements.write_text(before + "another\n")
+    assert len(source(project, "")) == 2
+    requirements.write_text(before)
+    assert len(source(project, "")) == 3
