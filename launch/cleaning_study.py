@@ -29,6 +29,7 @@ from aquila_jax.dmu.clean.settings import Leaks, Settings  # noqa: E402
 from launch import cleaning_speed  # noqa: E402
 from launch import cleaning_troubles as troubles  # noqa: E402
 
+PARTS = ("detection", "speed", "engines", "memory")
 NATURAL = ("en", "zh")
 DOMAIN = 400_000  # characters of each domain in the detection part
 SHARES = {"exact": 0.2, "near": 0.06, "garbled": 0.08, "leak": 0.06, "personal": 0.05}
@@ -215,7 +216,7 @@ def main() -> None:
     for name in ("corpus", "evaluations", "work", "output"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--parts", default="detection,speed,engines,memory")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--copies", type=int, default=0, help="one memory measurement, to stdout")
     given = parser.parse_args()
     evaluations = sorted(map(str, given.evaluations.glob("*.jsonl")))
