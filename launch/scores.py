@@ -57,7 +57,7 @@ def multi_power(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> floa
 def multi_power_parameters(seen: points.Observed, plan: law.Plan) -> law.Parameters | None:
     """What that shape is worth over a whole run, for the prior of others; None without a decay."""
     where = area(plan), multi_power_annealing(plan)
-    found = _fit(seen, plan, where=where, prior=FREE)
+    found = forecast.fitted(seen, plan, *where, prior=FREE)
     return found.best if found is not None and where[1][-1] > DECAYED else None
 
 
@@ -79,27 +79,12 @@ def _final(
     where: tuple[np.ndarray, np.ndarray],
     prior: fit.Prior,
 ) -> float:
-    """NaN where no falling curve fits."""
-    found = _fit(seen, plan, where=where, prior=prior)
+    """By the same points and the same fit as the product's; NaN where no falling curve fits."""
+    found = forecast.fitted(seen, plan, *where, prior=prior)
     if found is None:
         return float("nan")
     progress, annealing = where
     return float(fit.predict(found, progress[-1:], annealing[-1:])[0][0])
-
-
-def _fit(
-    seen: points.Observed,
-    plan: law.Plan,
-    *,
-    where: tuple[np.ndarray, np.ndarray],
-    prior: fit.Prior,
-) -> fit.Fit | None:
-    """By the same points and the same fit as the product's."""
-    used = seen.steps > 1.5 * plan.warmup
-    few = points.thin(points.Observed(seen.steps[used], seen.loss[used]), forecast.MAX_POINTS)
-    index = few.steps.astype(int) - 1
-    progress, annealing = where
-    return fit.fit(fit.Points(progress[index], annealing[index], few.loss), prior)
 
 
 def summary(records: list[dict]) -> list[dict]:

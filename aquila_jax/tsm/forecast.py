@@ -35,8 +35,26 @@ def estimate(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> Estimat
     memory = law.memory(plan.steps)
     last = int(seen.steps[-1]) if len(seen.steps) else 0
     where = law.coordinates(plan, memory)
-    posterior = _fit(seen, plan, where, prior=prior)
+    posterior = fitted(seen, plan, where.progress, where.annealing, prior=prior)
     return None if posterior is None else Estimate(posterior, plan, where, memory, last)
+
+
+def fitted(
+    seen: points.Observed,
+    plan: law.Plan,
+    progress: np.ndarray,
+    annealing: np.ndarray,
+    *,
+    prior: fit.Prior,
+) -> fit.Fit | None:
+    """The fit to points of a plan whose steps have these coordinates, [T] each; None: too few."""
+    used = np.isfinite(seen.loss) & (seen.loss > 0) & (seen.steps > 1.5 * plan.warmup)
+    kept = points.Observed(seen.steps[used], seen.loss[used])
+    if len(kept.steps) < MIN_POINTS or kept.steps[-1] - plan.warmup < MIN_STEPS:
+        return None
+    kept = points.thin(kept, MAX_POINTS)
+    index = kept.steps.astype(int) - 1
+    return fit.fit(fit.Points(progress[index], annealing[index], kept.loss), prior)
 
 
 def trajectory(estimate: Estimate, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,24 +141,15 @@ def convergence(estimate: Estimate, gap: float | np.ndarray) -> tuple[float, flo
     return float(middle), float(low), float(high)
 
 
-def _fit(
-    seen: points.Observed, plan: law.Plan, where: law.Coordinates, *, prior: fit.Prior
-) -> fit.Fit | None:
-    used = np.isfinite(seen.loss) & (seen.loss > 0) & (seen.steps > 1.5 * plan.warmup)
-    kept = points.Observed(seen.steps[used], seen.loss[used])
-    if len(kept.steps) < MIN_POINTS or kept.steps[-1] - plan.warmup < MIN_STEPS:
-        return None
-    kept = points.thin(kept, MAX_POINTS)
-    index = kept.steps.astype(int) - 1
-    return fit.fit(fit.Points(where.progress[index], where.annealing[index], kept.loss), prior)
-
-
 def _domains(
     domains: Mapping[str, points.Observed], whole: Estimate, prior: fit.Prior
 ) -> dict[str, float]:
     """Final loss per domain, for those with enough points; a domain may differ from the whole."""
     where, wide = whole.coordinates, fit.widened(prior)
-    fits = {name: _fit(seen, whole.plan, where, prior=wide) for name, seen in domains.items()}
+    fits = {
+        name: fitted(seen, whole.plan, where.progress, where.annealing, prior=wide)
+        for name, seen in domains.items()
+    }
     return {
         name: float(fit.predict(found, where.progress[-1:], where.annealing[-1:])[0][0])
         for name, found in fits.items()
