@@ -4,6 +4,8 @@ import json
 import pathlib
 import statistics
 
+from launch import gauntlet_result, kept
+
 NEAR = 0.01  # of the clean run's final loss
 
 
@@ -14,18 +16,17 @@ def write(results: pathlib.Path, *, clean: str) -> None:
     for run in runs:
         run["excess"] = excess(run, base.get(run["seed"]))
     rows = [summary(runs, *key) for key in dict.fromkeys((r["fault"], r["policy"]) for r in runs)]
-    results.with_suffix(".json").write_text(json.dumps({"rows": rows, "runs": runs}, indent=1))
+    kept.write(results.with_suffix(".json"), {"rows": rows, "runs": runs})
     results.with_suffix(".md").write_text("\n".join(table(rows)) + "\n")
 
 
 def excess(run: dict, clean: dict | None) -> float | None:
     """How much higher the final held-out loss is than that of the clean run of the same seed."""
-    if run["final"] is None or clean is None:
+    if clean is None or None in (run["final"], clean["final"]):
         return None
-    left_out = set() if run["fault"] != "garbage_domain" else {next(iter(run["domains"]))}
-    loss = [v for k, v in run["domains"].items() if k not in left_out]
-    usual = [v for k, v in clean["domains"].items() if k not in left_out]
-    return statistics.fmean(loss) / statistics.fmean(usual) - 1
+    names = gauntlet_result.counted(run["fault"], run["domains"])
+    loss, usual = (statistics.fmean(one["domains"][name] for name in names) for one in (run, clean))
+    return loss / usual - 1
 
 
 def summary(runs: list[dict], fault: str, policy: str) -> dict:
@@ -59,7 +60,7 @@ def table(rows: list[dict]) -> list[str]:
         cells = [
             row["fault"].replace("_", " "), row["policy"],
             f"{row['survived']}/{row['runs']}{called}", f"{row['near']}/{row['runs']}",
-            _percent(row["excess"]), _percent(row["worst"]), f"{row['wasted']:.1%}",
+            percent(row["excess"]), percent(row["worst"]), f"{row['wasted']:.1%}",
             f"{row['detected']}/{row['runs']}", "" if row["steps"] is None else f"{row['steps']:g}",
             str(row["decisions"]), str(row["rewinds"]),
         ]  # fmt: skip
@@ -67,5 +68,6 @@ def table(rows: list[dict]) -> list[str]:
     return lines
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """An excess in words."""
     return "lost" if value is None else f"{value:+.2%}"
