@@ -12,8 +12,6 @@ the runs of the target's fold. It takes seconds, so a run that was stopped is st
 
 import argparse
 import functools
-import json
-import os
 import pathlib
 import sys
 from collections.abc import Callable
@@ -24,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from aquila_jax.core import signals  # noqa: E402
 from aquila_jax.tsm import band, fit, forecast, law, points  # noqa: E402
-from launch import recorded, scores  # noqa: E402
+from launch import kept, recorded, scores  # noqa: E402
 
 ORIGINS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)  # the last two inside most decays
 SOURCES = ("proxy", "default")
@@ -171,7 +169,7 @@ def main() -> None:
         rows = scores.summary(records)
     except (ValueError, OSError) as error:
         raise SystemExit(f"backtest: {error}") from None
-    _write(options.output, {"summary": rows, "records": records})
+    kept.write(options.output, {"summary": rows, "records": records})
     if options.calibration:
         _ship(options.calibration, tuple(runs), own=options.runs is not None)
     print(scores.markdown(rows, records))
@@ -189,19 +187,12 @@ def _wanted(record: dict, sizes: list[str] | None) -> bool:
 
 def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, own: bool) -> None:
     """Replaces this back-test's scores in the file."""
-    data = json.loads(path.read_text()) if path.exists() else {}
+    data = kept.read(path, {})
     made = [calibration(runs, without="test" if own else "", source=one) for one in SOURCES]
     data["runs" if own else "curves"] = {
         value.source: [round(score, 4) for score in value.scores] for value in made
     }
-    _write(path, data)
-
-
-def _write(path: pathlib.Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(temporary, path)
+    kept.write(path, data)
 
 
 if __name__ == "__main__":

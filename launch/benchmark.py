@@ -7,7 +7,6 @@ ends when the steps that were started are done: they would else run in the turn 
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -16,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from launch import stream_speed
+from launch import kept, stream_speed
 from launch.contestants import CPU, GPU, SHAPES, Shape
 
 FILE = Path("docs/results/benchmark.json")
@@ -125,15 +124,14 @@ def main() -> None:
         return contend(kind, name, Path(folder))
     if any(SHAPES[name].gpu for name in options.models) and not gpu():
         return print(f"No GPU here: {' and '.join(options.models)} need one; nothing measured.")
-    results = json.loads(FILE.read_text()) if FILE.exists() else {}
+    results = kept.read(FILE, {})
     with tempfile.TemporaryDirectory() as folder:
         if options.stream:
             results["stream"] = stream_speed.measure(Path(folder))
         for name in [] if options.stream else options.models:
             results[name] = compare(name, options.rounds, options.seconds, Path(folder, name))
             print("\n".join(table(name, results[name])))
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(json.dumps(results, indent=1) + "\n")
+    kept.write(FILE, results)
     return None
 
 

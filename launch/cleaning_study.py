@@ -11,7 +11,6 @@ import collections
 import dataclasses
 import functools
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -26,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from aquila_jax.dmu.clean import leaks, pipeline, report  # noqa: E402
 from aquila_jax.dmu.clean.documents import Document  # noqa: E402
 from aquila_jax.dmu.clean.settings import Leaks, Settings  # noqa: E402
-from launch import cleaning_speed  # noqa: E402
+from launch import cleaning_speed, kept  # noqa: E402
 from launch import cleaning_troubles as troubles  # noqa: E402
 
 PARTS = ("detection", "speed", "engines", "memory")
@@ -186,15 +185,11 @@ def _secrets(here: list[Document], left: dict) -> dict:
     return {kind: {"items": count[kind], "recall": hidden[kind] / count[kind]} for kind in count}
 
 
-def _part(output: pathlib.Path, name: str, make: Callable[[], dict]) -> dict:
-    """The part's result, from the output if it stands there."""
-    known = json.loads(output.read_text()) if output.exists() else {}
+def _part(output: pathlib.Path, name: str, make: Callable[[], dict]) -> None:
+    """Adds a part's result to the output, unless it stands there."""
+    known = kept.read(output, {})
     if name not in known:
-        known[name] = make()
-        unfinished = output.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
-        os.replace(unfinished, output)
-    return known[name]
+        kept.write(output, known | {name: make()})
 
 
 def _table(known: dict) -> Iterator[str]:
@@ -237,7 +232,7 @@ def main() -> None:
     if "memory" in given.parts:
         for copies in (1, 10):
             part(f"memory {copies}", lambda: _memory(copies))
-    print("\n".join(_table(json.loads(given.output.read_text()))))
+    print("\n".join(_table(kept.read(given.output, {}))))
 
 
 def _memory(copies: int) -> dict:

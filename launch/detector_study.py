@@ -9,8 +9,6 @@ Trials are written as they are done, and not done again by a later call.
 """
 
 import dataclasses
-import json
-import os
 import pathlib
 import sys
 from collections.abc import Callable
@@ -25,7 +23,7 @@ from aquila_jax.train import cycle, rewind  # noqa: E402
 from aquila_jax.train.cycle import Machine, Moment  # noqa: E402
 from aquila_jax.train.machinery import opened  # noqa: E402
 from aquila_jax.train.snapshots import Ring  # noqa: E402
-from launch import data_faults, detector_table, runs_study  # noqa: E402
+from launch import data_faults, detector_table, kept, runs_study  # noqa: E402
 
 PLACES = (500, 900, 1300)  # steps at which the healthy run is stopped, all before its decay
 TRIALS = 20  # of each fault, over all places
@@ -122,7 +120,7 @@ def trials(machine: Machine, output: pathlib.Path) -> None:
     before = healthy(machine, ring)
     for number in range(TRIALS):
         for kind, fault in FAULTS.items():
-            done = known(output)
+            done = kept.read(output, {})
             name, place = f"{kind}/{number}", PLACES[number % len(PLACES)]
             if name in done or (kind == "none" and number >= len(PLACES)):
                 continue
@@ -133,21 +131,8 @@ def trials(machine: Machine, output: pathlib.Path) -> None:
             past = [line for line in before if place - 256 < line["step"] <= place]
             trial = {"place": place, "first": first, "steps": told}
             trial |= {"past": past} if kind == "none" else {}
-            write(output, done | {name: trial})
+            kept.write(output, done | {name: trial})
             print(name, flush=True)
-
-
-def known(output: pathlib.Path) -> dict:
-    """The trials that are done."""
-    return json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-
-
-def write(output: pathlib.Path, value: dict) -> None:
-    """In one move."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(value) + "\n", encoding="utf-8")
-    os.replace(unfinished, output)
 
 
 def main() -> None:
@@ -155,8 +140,8 @@ def main() -> None:
     given, config = runs_study.another(__doc__)
     with jax.set_mesh(sharding.make_mesh({"data": -1}, jax.devices()[:1])):
         trials(opened(config, ()), given.work / "trials.json")
-    told = detector_table.measure(known(given.work / "trials.json"), given.work / "runs")
-    write(given.output, told)
+    told = detector_table.measure(kept.read(given.work / "trials.json", {}), given.work / "runs")
+    kept.write(given.output, told)
     print("\n".join(detector_table.markdown(told)))
 
 

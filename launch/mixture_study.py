@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import gzip
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -33,7 +32,7 @@ from aquila_jax.dmu.stream import Stream  # noqa: E402
 from aquila_jax.train.loop import train  # noqa: E402
 from configs import tiny  # noqa: E402
 from configs.small import LANGUAGES  # noqa: E402
-from launch import mixture_table  # noqa: E402
+from launch import kept, mixture_table  # noqa: E402
 
 VOCABULARY, LENGTH, BATCH, STEPS = 2048, 128, 16, 300
 GARBAGE, GARBAGE_SHARE = "garbage", 0.3
@@ -185,13 +184,13 @@ def study(given: argparse.Namespace) -> None:
     stores = {name: store_of(name, given.corpus, given.work) for name in needed}
     for condition, arm, seed in _order(given.conditions, given.seeds):
         if arm == "hand":
-            arm = best_hand(known(given.output), condition)
+            arm = best_hand(kept.read(given.output, {}), condition)
         name = f"{condition}/{arm}/{seed}"
-        if name in known(given.output):
+        if name in kept.read(given.output, {}):
             continue
         print(name, file=sys.stderr, flush=True)
         told = run(config_of(arm, stores[condition], seed), given.work / name.replace("/", "_"))
-        _write(given.output, known(given.output) | {name: told})
+        kept.write(given.output, kept.read(given.output, {}) | {name: told})
 
 
 def _order(conditions: list[str], seeds: int) -> Iterator[tuple[str, str, int]]:
@@ -206,17 +205,6 @@ def _order(conditions: list[str], seeds: int) -> Iterator[tuple[str, str, int]]:
 def _swept(condition: str) -> str:
     """Where the temperature is chosen: the real domains of `garbage` are those of `clean`."""
     return "clean" if condition == "garbage" else condition
-
-
-def known(output: pathlib.Path) -> dict:
-    """The runs that are done."""
-    return json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-
-
-def _write(output: pathlib.Path, runs: dict) -> None:
-    unfinished = output.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, output)
 
 
 def best_hand(runs: dict, condition: str) -> str:
@@ -234,7 +222,7 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
     given = parser.parse_args()
     study(given)
-    print("\n".join(mixture_table.table(known(given.output), given.conditions)))
+    print("\n".join(mixture_table.table(kept.read(given.output, {}), given.conditions)))
 
 
 if __name__ == "__main__":

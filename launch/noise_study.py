@@ -22,7 +22,7 @@ from aquila_jax.core.signals import Control  # noqa: E402
 from aquila_jax.train import rewind, step  # noqa: E402
 from aquila_jax.train.machinery import opened  # noqa: E402
 from aquila_jax.tsm import noise  # noqa: E402
-from launch import runs_study  # noqa: E402
+from launch import kept, runs_study  # noqa: E402
 
 PLACES = (150, 600)  # steps
 MICRO, ACCUMULATE = 8, 8  # sequences, micro-batches
@@ -92,7 +92,7 @@ def main() -> None:
     given, config = runs_study.another(__doc__)
     with jax.set_mesh(sharding.make_mesh({"data": -1}, jax.devices()[:1])):
         found = study(opened(config, ()))
-    given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    kept.write(given.output, found)
 
 
 if __name__ == "__main__":

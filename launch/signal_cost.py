@@ -28,6 +28,7 @@ from aquila_jax.train.ahead import program as program_of  # noqa: E402
 from aquila_jax.train.state import init_state  # noqa: E402
 from aquila_jax.train.step import train_step  # noqa: E402
 from configs import small, tiny  # noqa: E402
+from launch import kept  # noqa: E402
 from launch.contestants import random_batch  # noqa: E402
 
 BLOCKS, SECONDS = 41, 1.5  # blocks of each kind, and about how long each takes
@@ -96,7 +97,7 @@ def main() -> None:
             config = from_config_dict(module.get_config())
             found[config.name] = measure(config, mesh)
             print(config.name, json.dumps(found[config.name]), flush=True)
-    output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    kept.write(output, found)
 
 
 if __name__ == "__main__":
