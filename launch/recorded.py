@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from aquila_jax.core.journal import read_lines
 from aquila_jax.tsm import history, law, points
 
 MIN_EVALUATIONS = 60  # so that 12 lie in a fifth of the run; with fewer, the training loss is read
@@ -89,7 +90,7 @@ def _half(name: str, index: int) -> str:
 
 
 def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
-    metrics = _lines(path / "metrics.jsonl")
+    metrics = read_lines(path / "metrics.jsonl")
     last = {line["step"]: line for line in metrics}  # after a rewind the later line counts
     steps = np.array(sorted(last))
     if len(steps) != steps[-1]:
@@ -101,7 +102,8 @@ def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
         warmup=_warmup(path, rate),
     )
     described = {"name": name, "fold": fold, "parameters": _parameters(path), "plan": plan}
-    held_out = {line["step"]: line for line in _evaluations(path) if line["kind"] == "heldout"}
+    evaluations = read_lines(path / "evaluations.jsonl")
+    held_out = {line["step"]: line for line in evaluations if line["kind"] == "heldout"}
     if len(held_out) >= MIN_EVALUATIONS:
         at = np.array(sorted(held_out))
         loss = np.array([_mean_nats(held_out[step]) for step in at])
@@ -124,21 +126,11 @@ def _mean_nats(line: dict) -> float:
     return float(np.mean([domain["nats_per_token"] for domain in line["domains"].values()]))
 
 
-def _evaluations(path: pathlib.Path) -> list[dict]:
-    file = path / "evaluations.jsonl"
-    return _lines(file) if file.exists() else []
-
-
 def _parameters(path: pathlib.Path) -> float:
     for file in (path / "summary.json", path / "config.json"):
         if file.exists() and (count := json.loads(file.read_text()).get("parameters")):
             return float(count)
-    events = path / "events.jsonl"  # of a run that is not finished
-    for event in _lines(events) if events.exists() else []:
+    for event in read_lines(path / "events.jsonl"):  # of a run that is not finished
         if count := event.get("parameters"):
             return float(count)
     raise ValueError(f"{path}: no summary.json, config.json or events.jsonl tells 'parameters'.")
-
-
-def _lines(path: pathlib.Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
