@@ -106,15 +106,14 @@ def step(shape: Shape, folder: Path) -> Contestant:
     from aquila_jax.ate.optimizer import neutral_control
     from aquila_jax.core import feed, sharding
     from aquila_jax.core.signals import Control
-    from aquila_jax.train.state import Program, init_state
+    from aquila_jax.train import ahead
+    from aquila_jax.train.state import init_state
     from aquila_jax.train.step import train_step
 
     config = configuration(shape)
     mesh = sharding.make_mesh(dict(config.train.mesh))
     jax.set_mesh(mesh)
-    program = Program(
-        model=config.model, optimizer=config.optimizer, schedule=config.schedule, domains=10
-    )
+    program = ahead.program(config)
     state = init_state(program, jax.random.key(0))
     batch = random_batch(config.model.vocab, (1, shape.rows, shape.length))
     batch = feed.put(batch, mesh, shape.rows)
