@@ -20,8 +20,6 @@ from collections.abc import Iterator
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import jax  # noqa: E402
-
 from aquila_jax.config import Config, build, plain  # noqa: E402
 from aquila_jax.core.journal import read_lines  # noqa: E402
 from aquila_jax.dmu import prior  # noqa: E402
@@ -29,16 +27,14 @@ from aquila_jax.dmu.prepare import prepare  # noqa: E402
 from aquila_jax.dmu.sources import Source  # noqa: E402
 from aquila_jax.dmu.store import open_store  # noqa: E402
 from aquila_jax.dmu.stream import Stream  # noqa: E402
-from aquila_jax.train.loop import train  # noqa: E402
-from configs import tiny  # noqa: E402
 from configs.small import LANGUAGES  # noqa: E402
-from launch import kept, mixture_table  # noqa: E402
+from launch import kept, mixture_table, runs_study  # noqa: E402
+from launch.mixture_table import SWEEP_SEED  # noqa: E402
 
-VOCABULARY, LENGTH, BATCH, STEPS = 2048, 128, 16, 300
+LENGTH, BATCH, STEPS = 128, 16, 300
 GARBAGE, GARBAGE_SHARE = "garbage", 0.3
 PRECIOUS, PRECIOUS_BYTES = "zh_docs", 20_000  # 63 sequences: uniform reads them 13 times
 TEMPERATURES = {"hand_0.3": 0.3, "hand_0.5": 0.5, "hand_0.7": 0.7}  # share ~ size**t
-SWEEP_SEED = 100  # the hand-made mixture is chosen on it, and compared on others
 ONLINE = {"aquila": {"may": ("gate",)}, "ado": {}}
 CONDITIONS = {  # the arms that tell something; UniMax is uniform where no domain is short of text
     "clean": ("natural", "unimax", "v3", "hand", "aquila"),
@@ -57,28 +53,29 @@ V3 = {  # the report's recipe v3 in percent (arXiv 2408.07410, section 7.6), a k
 
 def store_of(condition: str, corpus: pathlib.Path, work: pathlib.Path) -> str:
     """The token store of a condition; the tokenizer is that of the clean one."""
-    folder = work / condition
-    sources = []
-    for name, language in LANGUAGES.items():
-        read = corpus / name / "train-*.jsonl.gz"
-        if (condition, name) == ("precious", PRECIOUS):
-            first = corpus / name / "train-00000.jsonl.gz"
-            read = _head(first, folder / "precious.jsonl", PRECIOUS_BYTES)
-        held = corpus / name / "heldout.jsonl.gz"
-        for files, split in ((read, "train"), (held, "heldout")):
-            sources.append(Source(name=name, language=language, paths=(str(files),), split=split))
+    folder, sources = work / condition, runs_study.sources(corpus)
+    if condition == "precious":
+        first = corpus / PRECIOUS / "train-00000.jsonl.gz"
+        sources = _precious(sources, _head(first, folder / "precious.jsonl", PRECIOUS_BYTES))
     if condition == "garbage":
         file = _garbage(folder / "garbage.jsonl", characters=1_500_000)
-        sources.append(Source(name=GARBAGE, language="en", paths=(str(file),)))
-    settings = dataclasses.replace(
-        base().prepare, sources=tuple(sources), vocab_size=VOCABULARY, heldout=0.0,
-        tokenizer_bytes=8_000_000, processes=1,
-    )  # fmt: skip
+        sources += (Source(name=GARBAGE, language="en", paths=(str(file),)),)
+    settings = runs_study.prepared(sources)
     if condition != "clean":
         clean = store_of("clean", corpus, work)
         settings = dataclasses.replace(settings, tokenizer=f"{clean}/tokenizer.model")
     prepare(settings, str(folder / "store"), report=lambda line: None)
     return str(folder / "store")
+
+
+def _precious(sources: tuple[Source, ...], file: pathlib.Path) -> tuple[Source, ...]:
+    """With the training text of the precious domain from `file` alone."""
+    return tuple(
+        dataclasses.replace(one, paths=(str(file),))
+        if (one.name, one.split) == (PRECIOUS, "train")
+        else one
+        for one in sources
+    )
 
 
 def _head(file: pathlib.Path, out: pathlib.Path, size: int) -> pathlib.Path:
@@ -102,11 +99,6 @@ def _garbage(out: pathlib.Path, *, characters: int) -> pathlib.Path:
     texts = ("".join(rng.choices(alphabet, k=1500)) for _ in range(characters // 1500))
     out.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     return out
-
-
-def base() -> Config:
-    """The tiny configuration as it comes."""
-    return build(Config, tiny.get_config().to_dict(), "config")
 
 
 def mixture(arm: str, sizes: dict[str, int]) -> dict[str, float]:
@@ -136,7 +128,7 @@ def v3(sizes: dict[str, int]) -> dict[str, float]:
 def config_of(arm: str, store: str, seed: int) -> Config:
     """One run. All arms have the same mentor but for what it may do with the mixture."""
     sizes = Stream(open_store(store), LENGTH).sizes
-    changed = plain(base())
+    changed = plain(runs_study.base())
     changed["name"] = arm
     changed["model"] |= {
         "layers": 2,
@@ -144,9 +136,9 @@ def config_of(arm: str, store: str, seed: int) -> Config:
         "ffn": 176,
         "heads": 2,
         "kv_heads": 1,
-        "vocab": VOCABULARY,
+        "vocab": runs_study.VOCABULARY,
     }
-    changed["prepare"]["vocab_size"] = VOCABULARY
+    changed["prepare"]["vocab_size"] = runs_study.VOCABULARY
     changed["data"] |= {"length": LENGTH, "store": store, "seed": seed, "sample_megabytes": 0.0}
     changed["data"]["weights"] = mixture(arm, sizes)
     changed["schedule"] |= {"peak": 5e-3, "warmup": 15 * BATCH, "total": STEPS * BATCH}
@@ -156,15 +148,13 @@ def config_of(arm: str, store: str, seed: int) -> Config:
     }  # fmt: skip
     changed["evaluate"] |= {"heldout_tokens": 4000, "questions": []}
     changed["mentor"] |= {"mode": "act", **ONLINE.get(arm, {})}
-    changed["mentor"]["online_weights"] = arm.split("_")[0] if arm in ONLINE else "off"
+    changed["mentor"]["online_weights"] = arm if arm in ONLINE else "off"
     return build(Config, changed, "config")
 
 
 def run(config: Config, workdir: pathlib.Path) -> dict:
     """Trains, or goes on; the curve of held-out bits per byte, and the last mixture."""
-    outcome = train(config, workdir, report=lambda line: None, devices=jax.devices()[:1])
-    if outcome != "finished":
-        raise SystemExit(f"{workdir}: {outcome}; run the same command to go on")
+    runs_study.finish(config, workdir)
     told = [line for line in read_lines(workdir / "evaluations.jsonl") if line["kind"] == "heldout"]
     journal = read_lines(workdir / "journal.jsonl")
     curve = [

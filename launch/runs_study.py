@@ -19,8 +19,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import jax  # noqa: E402
 
-from aquila_jax.config import Config, build, plain  # noqa: E402
-from aquila_jax.dmu.prepare import prepare  # noqa: E402
+from aquila_jax.config import Config, build, from_config_dict, plain  # noqa: E402
+from aquila_jax.dmu.prepare import PrepareSettings, prepare  # noqa: E402
 from aquila_jax.dmu.sources import Source  # noqa: E402
 from aquila_jax.train.loop import train  # noqa: E402
 from configs import tiny  # noqa: E402
@@ -58,22 +58,30 @@ def runs() -> dict[str, tuple[str, str, str, int]]:
 
 def store_of(corpus: pathlib.Path, work: pathlib.Path) -> str:
     """The token store, made once, of all ten domains."""
-    sources = tuple(
+    prepare(prepared(sources(corpus)), str(work / "store"), report=print)
+    return str(work / "store")
+
+
+def sources(corpus: pathlib.Path) -> tuple[Source, ...]:
+    """The text of all ten domains, to train on and held out."""
+    return tuple(
         Source(name=name, language=language, paths=(f"{corpus}/{name}/{files}",), split=split)
         for name, language in LANGUAGES.items()
         for split, files in (("train", "train-*.jsonl.gz"), ("heldout", "heldout.jsonl.gz"))
     )
-    settings = dataclasses.replace(
+
+
+def prepared(sources: tuple[Source, ...]) -> PrepareSettings:
+    """How a store of these sources is made."""
+    return dataclasses.replace(
         base().prepare, sources=sources, vocab_size=VOCABULARY, heldout=0.0,
         tokenizer_bytes=8_000_000, processes=1,
     )  # fmt: skip
-    prepare(settings, str(work / "store"), report=print)
-    return str(work / "store")
 
 
 def base() -> Config:
     """The tiny configuration as it comes."""
-    return build(Config, tiny.get_config().to_dict(), "config")
+    return from_config_dict(tiny.get_config())
 
 
 def config_of(store: str, schedule: str, size: str, *, mixture: str, seed: int) -> Config:
@@ -109,10 +117,15 @@ def make(config: Config, workdir: pathlib.Path) -> float:
     """Trains, or goes on, unless that is done; seconds that it took."""
     begun = time.monotonic()
     if not (workdir / "summary.json").exists():
-        outcome = train(config, workdir, report=lambda line: None, devices=jax.devices()[:1])
-        if outcome != "finished":
-            raise SystemExit(f"{workdir}: {outcome}; run the same command to go on")
+        finish(config, workdir)
     return time.monotonic() - begun
+
+
+def finish(config: Config, workdir: pathlib.Path) -> None:
+    """Trains, or goes on, to the end of the run; a run that stops before ends the study."""
+    outcome = train(config, workdir, report=lambda line: None, devices=jax.devices()[:1])
+    if outcome != "finished":
+        raise SystemExit(f"{workdir}: {outcome}; run the same command to go on")
 
 
 def main() -> None:
