@@ -64,7 +64,9 @@ def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
         for kind, process in processes.items():
             process.stdin.write(f"{seconds}\n")
             process.stdin.flush()
-            speeds[kind].append(float(process.stdout.readline()))
+            if not (told := process.stdout.readline()):
+                raise SystemExit(f"{kind} on {name} died in round {number + 1}; see above.")
+            speeds[kind].append(float(told))
         print(number + 1, {kind: round(values[-1]) for kind, values in speeds.items()}, flush=True)
     for process in processes.values():
         process.kill()
@@ -112,27 +114,49 @@ def table(name: str, result: dict) -> list[str]:
 
 def main() -> None:
     """Runs what was asked for and merges it into the result file."""
+    options = _options()
+    if options.contend:
+        kind, name, folder = options.contend
+        contend(kind, name, Path(folder))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if options.stream:
+            found = {"stream": stream_speed.measure(Path(folder))}
+        else:
+            check(options.models)
+            found = measure(options, Path(folder))
+    kept.write(FILE, kept.read(FILE, {}) | found)
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict:
+    """What each model's contestants came to, which is also printed."""
+    found = {}
+    for name in options.models:
+        found[name] = compare(name, options.rounds, options.seconds, folder / name)
+        print("\n".join(table(name, found[name])))
+    return found
+
+
+def check(models: list[str]) -> None:
+    """Refuses models that cannot be measured here, before anything is compiled."""
+    from aquila_jax.train.speed import PEAK_FLOPS
+
+    if not any(SHAPES[name].gpu for name in models):
+        return
+    if not (found := gpu()):
+        raise SystemExit(f"No GPU here: {' and '.join(models)} need one; nothing measured.")
+    if found not in PEAK_FLOPS:
+        raise SystemExit(f"{found} has no peak in train/speed.py; add it from its data sheet.")
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", choices=[*SHAPES], default=["A", "B"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--stream", action="store_true", help="the stream only")
     parser.add_argument("--contend", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.contend:
-        kind, name, folder = options.contend
-        return contend(kind, name, Path(folder))
-    if any(SHAPES[name].gpu for name in options.models) and not gpu():
-        return print(f"No GPU here: {' and '.join(options.models)} need one; nothing measured.")
-    results = kept.read(FILE, {})
-    with tempfile.TemporaryDirectory() as folder:
-        if options.stream:
-            results["stream"] = stream_speed.measure(Path(folder))
-        for name in [] if options.stream else options.models:
-            results[name] = compare(name, options.rounds, options.seconds, Path(folder, name))
-            print("\n".join(table(name, results[name])))
-    kept.write(FILE, results)
-    return None
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
