@@ -171,7 +171,7 @@ def main() -> None:
         raise SystemExit(f"backtest: {error}") from None
     kept.write(options.output, {"summary": rows, "records": records})
     if options.calibration:
-        _ship(options.calibration, tuple(runs), own=options.runs is not None)
+        _ship(options.calibration, tuple(runs), kind=(options.runs or options.curves).name)
     print(scores.markdown(rows, records))
 
 
@@ -185,13 +185,11 @@ def _wanted(record: dict, sizes: list[str] | None) -> bool:
     return not sizes or record["run"].partition("_")[0] in sizes
 
 
-def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, own: bool) -> None:
-    """Replaces this back-test's scores in the file."""
+def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, kind: str) -> None:
+    """Replaces in the file what this kind of runs says, by the name of their folder."""
     data = kept.read(path, {})
-    made = [calibration(runs, without="test" if own else "", source=one) for one in SOURCES]
-    data["runs" if own else "curves"] = {
-        value.source: [round(score, 4) for score in value.scores] for value in made
-    }
+    made = [calibration(runs, without="test", source=one) for one in SOURCES]
+    data[kind] = {value.source: [round(score, 4) for score in value.scores] for value in made}
     kept.write(path, data)
 
 

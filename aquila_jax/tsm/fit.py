@@ -13,12 +13,12 @@ import numpy as np
 
 from aquila_jax.tsm import law
 
-DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.22, 0.25
+DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.6, 0.25
 SIZE_EXPONENT = 0.12  # the drop grows as parameters^0.12 (25M to 400M, published curves)
 # Parameters, exponent, drop: of our runs of 500 to 2000 steps of 512 to 2048 tokens, the largest of
 # them 1.3M (docs/results/monitor.md), and of published ones of tens of thousands of large steps. Far
 # fewer tokens a step leave more noise for a decay to take away.
-SHORT, LONG = (1.3e6, 0.10, 0.53), (2.5e7, 0.46, 0.133 * 0.25**SIZE_EXPONENT)
+SHORT, LONG = (1.3e6, 0.14, 0.53), (2.5e7, 0.46, 0.133 * 0.25**SIZE_EXPONENT)
 EXPONENTS = np.geomspace(0.1, 1.6, 25)
 MIN_NOISE = 1e-3  # nats; also the relative error from which an error counts linearly
 VAGUE = 100.0  # nats: floor and scale are free, but a flat curve must not be singular

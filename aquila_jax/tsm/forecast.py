@@ -12,6 +12,7 @@ from aquila_jax.tsm import band, fit, law, points
 MAX_POINTS = 128  # of a fit
 MIN_STEPS = 300  # after the warm-up: before, a run is in a transient that no law describes
 MIN_POINTS = 12
+EARLY = 0.25  # of what was seen is left out: a young run follows another law than an old one
 HORIZON = 0.1  # of the plan's tokens: over which a plateau is judged
 SEED_NOISE = 0.005  # nats: final losses of runs that differ in the seed only
 
@@ -27,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> Estimate | None:
-    """The fit to the points after 1.5 warm-ups; None while they are too few, or not falling."""
+    """The fit to the later points, after 1.5 warm-ups; None while they are too few, or not falling."""
     if len(seen.steps) and seen.steps[-1] > plan.steps:
         raise ValueError(
             f"a loss of step {seen.steps[-1]:g} lies beyond the plan's {plan.steps} steps."
@@ -48,7 +49,8 @@ def fitted(
     prior: fit.Prior,
 ) -> fit.Fit | None:
     """The fit to points of a plan whose steps have these coordinates, [T] each; None: too few."""
-    used = np.isfinite(seen.loss) & (seen.loss > 0) & (seen.steps > 1.5 * plan.warmup)
+    begin = max(1.5 * plan.warmup, EARLY * seen.steps.max(initial=0))
+    used = np.isfinite(seen.loss) & (seen.loss > 0) & (seen.steps > begin)
     kept = points.Observed(seen.steps[used], seen.loss[used])
     if len(kept.steps) < MIN_POINTS or kept.steps[-1] - plan.warmup < MIN_STEPS:
         return None

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs of the default job under other schedules, seeds and lengths, to test forecasts on text that is
+# generated; about 4 minutes each on two cores, and what is done is left as it is.
+# Usage: launch/generated_runs.sh FOLDER; then launch/backtest.py --runs FOLDER. Even ones are for tuning.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:?"where the runs are kept"}
+
+run() {  # NAME SEED STEPS KIND DECAY
+  ./launch/local.sh configs/tiny.py "$folder/$1" --config.train.seed="$2" --config.data.seed="$2" \
+    --config.schedule.total=$(($3 * 16)) --config.schedule.kind="$4" \
+    --config.schedule.decay_fraction="$5"
+}
+
+run 00-wsd 0 800 wsd 0.15
+run 01-wsd-long 5 1600 wsd 0.1
+run 02-cosine 2 1000 cosine 0.15
+run 03-wsd-again 6 800 wsd 0.15
+run 04-linear 4 800 linear 0.15
+run 05-cosine-short 9 700 cosine 0.15
+run 06-wsd-short 3 600 wsd 0.3
+run 07-wsd-other 8 700 wsd 0.2
