@@ -6,7 +6,7 @@ import numpy as np
 
 from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.dmu.stream import Stream
-from launch.planting import Site, on_batches, wrap
+from launch.planting import Site, looked_up, on_batches, wrap
 
 
 def random_tokens(batch, bad, vocab: int):
@@ -25,8 +25,7 @@ def bad_shard(change: Callable) -> Callable[[Site], None]:
 
     def plant(site: Site) -> None:
         first, last = site.numbers
-        count = len({source.name for source in site.config.prepare.sources})
-        chosen = site.draw.choice(count, max(count // 3, 1), replace=False)
+        chosen = site.draw.choice(site.domains, max(site.domains // 3, 1), replace=False)
 
         def on(batch, numbers, domains):
             bad = (numbers >= first) & (numbers < last) & np.isin(domains, chosen)
@@ -73,24 +72,24 @@ def unlearnable(site: Site) -> None:
 
 def mixture_step(site: Site) -> None:
     """From one step on two domains supply everything, while the ledger says otherwise."""
-    first, skewed = site.numbers[0], {}
+    first, seed = site.numbers[0], site.config.data.seed + 1
+    chosen = site.draw.choice(site.domains, 2, replace=False)
 
     def make(plain):
         def batch(self, ledger, begin, shape, rows):  # noqa: PLR0917
             told = plain(self, ledger, begin, shape, rows)
-            cursors = begin + np.arange(shape[0] * shape[1]).reshape(shape)[:, rows]
-            numbers = ledgers.lookup(ledger, cursors.ravel()).sequence.reshape(cursors.shape)
-            if (numbers < first).all():
+            late = (looked_up(ledger, begin, shape, rows)[0] >= first)[..., None]
+            if not late.any():
                 return told
-            if not skewed:
-                chosen = dict.fromkeys(self.domains, 0.0)
-                for index in site.draw.choice(len(self.domains), 2, replace=False):
-                    chosen[self.domains[index]] = 0.5
-                skewed["ledger"] = ledgers.start(site.config.data.seed + 1, self.sizes, chosen)
-            other = plain(self, skewed["ledger"], begin, shape, rows)
-            late = (numbers >= first)[..., None]
+            other = plain(self, of_two(self, chosen, seed), begin, shape, rows)
             return type(told)(*(np.where(late, b, a) for a, b in zip(told, other, strict=True)))
 
         return batch
 
     wrap(Stream, "batch", make)
+
+
+def of_two(stream: Stream, chosen: np.ndarray, seed: int) -> ledgers.Ledger:
+    """A ledger that reads the two chosen domains only."""
+    weights = dict.fromkeys(stream.domains, 0.0) | {stream.domains[i]: 0.5 for i in chosen}
+    return ledgers.start(seed, stream.sizes, weights)

@@ -33,10 +33,24 @@ class Site:
         first = (self.step - 1) * batch
         return first, first + round(STRETCH * self.steps) * batch
 
+    @property
+    def domains(self) -> int:
+        """How many domains the data have."""
+        return len({source.name for source in self.config.prepare.sources})
+
 
 def wrap(owner, name: str, make: Callable) -> None:
     """Replaces `owner.name` by `make` of it."""
     setattr(owner, name, make(getattr(owner, name)))
+
+
+def looked_up(
+    ledger: ledgers.Ledger, first: int, shape: tuple[int, int], rows: slice
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stream number and domain of each row of a batch `[A, rows of B]`, as `Stream.batch` has it."""
+    cursors = first + np.arange(shape[0] * shape[1]).reshape(shape)[:, rows]
+    found = ledgers.lookup(ledger, cursors.ravel())
+    return found.sequence.reshape(cursors.shape), found.domain.reshape(cursors.shape)
 
 
 def on_batches(change: Callable) -> None:
@@ -45,10 +59,7 @@ def on_batches(change: Callable) -> None:
     def make(plain):
         def batch(self, ledger, first, shape, rows):  # noqa: PLR0917
             told = plain(self, ledger, first, shape, rows)
-            cursors = first + np.arange(shape[0] * shape[1]).reshape(shape)[:, rows]
-            found = ledgers.lookup(ledger, cursors.ravel())
-            place = found.sequence.reshape(cursors.shape), found.domain.reshape(cursors.shape)
-            return change(told, *place)
+            return change(told, *looked_up(ledger, first, shape, rows))
 
         return batch
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.dmu.stream import Stream
+from launch.planting import looked_up
 
 
 def mislabel(patch, first: int, last: int, target: int = 500) -> None:
@@ -12,8 +12,7 @@ def mislabel(patch, first: int, last: int, target: int = 500) -> None:
 
     def batch(self, ledger, begin, shape, rows):  # noqa: PLR0917
         told = plain(self, ledger, begin, shape, rows)
-        cursors = begin + np.arange(shape[0] * shape[1]).reshape(shape)[:, rows]
-        numbers = ledgers.lookup(ledger, cursors.ravel()).sequence.reshape(cursors.shape)
+        numbers, _ = looked_up(ledger, begin, shape, rows)
         bad = ((numbers >= first) & (numbers < last))[..., None]
         return told._replace(targets=np.where(bad, np.int32(target), told.targets))
 
@@ -25,7 +24,7 @@ def die(patch, first: int) -> None:
     plain, dead = Stream.batch, []
 
     def batch(self, ledger, begin, shape, rows):  # noqa: PLR0917
-        numbers = ledgers.lookup(ledger, begin + np.arange(shape[0] * shape[1])).sequence
+        numbers, _ = looked_up(ledger, begin, shape, slice(None))
         if first in numbers and not dead:
             dead.append(first)
             raise Died
