@@ -8,6 +8,7 @@ import pytest
 from aquila_jax.core import sharding
 from aquila_jax.core.signals import to_host
 from aquila_jax.train import layers
+from aquila_jax.train import step as step_module
 from aquila_jax.train.state import abstract_state, init_state
 from aquila_jax.train.step import train_step
 from tests.train.conftest import make_batch, neutral, on_device
@@ -97,10 +98,7 @@ def test_a_neutral_control_is_plain_optax_adamw(program, mesh):
         optax.adamw(lambda count: np.asarray(rates)[count], b2=0.95, weight_decay=0.1,
                     mask=lambda p: jax.tree.map(lambda x: x.ndim > 1 and x.shape != (2, 32), p)),
     )  # fmt: skip
-    from aquila_jax.train import step as step_module  # noqa: PLC0415
-
-    state = init_state(program, jax.random.key(0))
-    model, opt_state = state.model, None
+    model = init_state(program, jax.random.key(0)).model
     objective = lambda m, b, n: step_module.loss(  # noqa: E731
         m, b, n, program=program, z_loss=0.0, statistics="light"
     )
@@ -212,9 +210,28 @@ def test_the_mesh_does_not_change_losses(program):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
-def test_muon_learns_and_leaves_embeddings_to_adam(program, mesh):
-    muon = dataclasses.replace(
+def with_muon(program):
+    return dataclasses.replace(
         program, optimizer=dataclasses.replace(program.optimizer, name="muon")
     )
-    state, told = run(muon, mesh, steps=30)
+
+
+def test_muon_learns(program, mesh):
+    _, told = run(with_muon(program), mesh, steps=30)
     assert told[-1].loss < 0.7 * told[0].loss
+
+
+def test_muon_moves_hidden_matrices_alike_in_all_directions_and_leaves_embeddings_to_adam(
+    program, mesh
+):
+    muon, undecayed = with_muon(program), lambda _: neutral(program, weight_decay_scale=0.0)
+    before, after = (run(muon, mesh, steps=n, control=undecayed)[0].model for n in (0, 1))
+
+    def evenness(of):
+        """The smallest singular value of each matrix's step over its largest."""
+        values = np.linalg.svd(of(after)[...] - of(before)[...], compute_uv=False)
+        return values.min(-1) / values.max(-1)
+
+    for name in ("gate", "up", "down"):
+        assert (evenness(lambda model: getattr(model.blocks.mlp, name)) > 0.5).all()
+    assert evenness(lambda model: model.embed) < 0.25

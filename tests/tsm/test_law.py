@@ -136,5 +136,8 @@ def test_bad_plans_are_refused(change, message):
 def test_bad_cooldowns_are_refused(start, end):
     with pytest.raises(ValueError, match="cooldown from"):
         law.cooldown(a_plan(), start=start, end=end)
+
+
+def test_a_plan_is_not_cut_beyond_its_end():
     with pytest.raises(ValueError, match="end="):
         law.cut(a_plan(), 4001)
