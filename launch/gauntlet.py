@@ -21,11 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
-
-from aquila_jax.core.journal import read_lines  # noqa: E402
-from aquila_jax.tsm.early_warning import reference_curve  # noqa: E402
-from launch import faults, gauntlet_plan, gauntlet_result, gauntlet_table, kept  # noqa: E402
+from launch import faults, gauntlet_plan, gauntlet_result, gauntlet_table, kept, reference  # noqa: E402
 
 POLICIES = ("static", "aquila", "peers")
 POLICIES_OF_HEALTHY = ("static", "aquila")
@@ -56,10 +52,7 @@ def refer(options) -> None:
     file = gauntlet_plan.reference_file(options)
     if not file.exists():
         supervise(options, PROXY)
-        lines = read_lines(folder(options, *PROXY) / "metrics.jsonl")
-        progress = [line["sequences"] / lines[-1]["sequences"] for line in lines]
-        ratios = [line["update_ratio"] for line in lines]
-        kept.write(file, reference_curve(np.array(progress), np.array(ratios)))
+        kept.write(file, reference.of_run(folder(options, *PROXY)))
 
 
 def everything(options) -> list[tuple[str, str, int]]:
