@@ -72,23 +72,25 @@ def _between_slices(program: Program, mesh: jax.sharding.Mesh) -> Iterator[tuple
                 yield (kind, "data", 1, True), times, put_in * TAKEN[kind](slices)
 
 
-def _exchanges(program: Program, name: str) -> dict:
+def _exchanges(program: Program, name: str, *, fused: bool = False) -> dict:
     """Kind and line of each collective in a computation and its fusions.
 
     TPU's compiler runs one beside other work by writing it into several fusions, as start,
-    middle and end: its channel tells that these are one.
+    middle and end: its channel and group tell that these are one. Outside of them each line is
+    one of its own, for JAX gives several the same channel.
     """
     found = {}
     for line in program.computations[name]:
         kind = line.opcode.removesuffix("-start")
         if line.opcode == "fusion":
             for called in line.calls():
-                found = _exchanges(program, called) | found
+                found = _exchanges(program, called, fused=True) | found
         elif kind in TAKEN:
             if kind == "all-reduce" and "reduce-scatter" in name:
                 kind = "reduce-scatter"  # made of the other and a slice, in one kernel
-            channel = _CHANNEL.search(line.rest)
-            found[channel[1] if channel else line.name] = kind, line
+            channel = _CHANNEL.search(line.rest) if fused else None
+            key = (channel[1], tuple(members(line))) if channel else line.name
+            found[key] = kind, line
     return found
 
 
