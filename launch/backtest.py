@@ -160,12 +160,11 @@ def main() -> None:
     source.add_argument("--curves", type=pathlib.Path, help="folder of SIZE_SCHEDULE.csv")
     source.add_argument("--runs", type=pathlib.Path, help="folder of working directories")
     parser.add_argument("--output", type=pathlib.Path, required=True)
-    parser.add_argument("--sizes", nargs="*", help="report on curves of these sizes only")
     parser.add_argument("--calibration", type=pathlib.Path, help="also update these scores")
     options = parser.parse_args()
     try:
         runs = _read(options)
-        records = [r for r in backtest(runs) if _wanted(r, options.sizes)]
+        records = backtest(runs)
         rows = scores.summary(records)
     except (ValueError, OSError) as error:
         raise SystemExit(f"backtest: {error}") from None
@@ -179,10 +178,6 @@ def _read(options: argparse.Namespace) -> list[recorded.Run]:
     if options.curves:
         return recorded.read_curves(options.curves)
     return recorded.read_workdirs(options.runs)
-
-
-def _wanted(record: dict, sizes: list[str] | None) -> bool:
-    return not sizes or record["run"].partition("_")[0] in sizes
 
 
 def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, kind: str) -> None:

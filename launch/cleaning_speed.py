@@ -1,6 +1,5 @@
 """Speed of each stage of cleaning against datatrove's own recipe, and memory against corpus size."""
 
-import collections
 import dataclasses
 import functools
 import gzip
@@ -34,6 +33,7 @@ from aquila_jax.dmu.clean.settings import Chinese, Duplicates, English, Settings
 from launch import cleaning_troubles as troubles
 
 SAMPLES = {"en": ("en_textbooks", 600_000), "zh": ("zh_modern", 150_000)}  # characters
+CODES = {"en": "eng_Latn", "zh": "cmn_Hani"}  # of the languages in datatrove
 ENGINES = {
     "one process": {},
     "two processes": {"workers": 2},
@@ -64,7 +64,7 @@ def _rate(work: Callable[[StepDocument], object], texts: list[str]) -> float:
 
 def _own_quality(tongue: str) -> Callable[[StepDocument], object]:
     """datatrove's chain with its own word tokenizers, same thresholds where it has them."""
-    code = {"en": "eng_Latn", "zh": "cmn_Hani"}[tongue]
+    code = CODES[tongue]
     chain = [
         filters.GopherRepetitionFilter,
         filters.GopherQualityFilter,
@@ -85,8 +85,9 @@ def speed(corpus: pathlib.Path, settings: Settings, work: pathlib.Path) -> dict:
         texts = _sample(corpus, tongue)
         chain = {"en": quality.english_filters(English()), "zh": quality.chinese_filters(Chinese())}
         mine = duplicates.Signature(str(work / "s"), duplicates.minhash_config(limits))
-        code = {"en": "eng_Latn", "zh": "cmn_Hani"}[tongue]
-        theirs = dedup.MinhashDedupSignature(str(work / "t"), dedup.MinhashConfig(), language=code)
+        theirs = dedup.MinhashDedupSignature(
+            str(work / "t"), dedup.MinhashConfig(), language=CODES[tongue]
+        )
         hide = PIIFormatter()
         stages = {
             "garbled": (
@@ -113,43 +114,12 @@ def speed(corpus: pathlib.Path, settings: Settings, work: pathlib.Path) -> dict:
     return found
 
 
-def agreement(corpus: pathlib.Path) -> dict:
-    """Share of documents on which the fast word tokenizers decide as datatrove's own do."""
-    found = {}
-    for tongue, limits in (("en", English()), ("zh", Chinese())):
-        code = {"en": "eng_Latn", "zh": "cmn_Hani"}[tongue]
-        fast = {"en": quality.english_filters, "zh": quality.chinese_filters}[tongue](limits)
-        same, per_rule, count = 0, collections.Counter(), 0
-        for text in _sample(corpus, tongue):
-            verdicts = []
-            for rule in fast:
-                step = rule.__self__
-                own = type(step).__new__(type(step))
-                own.__dict__.update(step.__dict__, language=code)
-                pair = [_kept(which.filter, text) for which in (step, own)]
-                verdicts.append(pair[0] == pair[1])
-                per_rule[type(step).__name__] += pair[0] == pair[1]
-            same += all(verdicts)
-            count += 1
-        found[tongue] = {"documents": count, "same": same / count}
-        found[tongue] |= {name: right / count for name, right in per_rule.items()}
-    return found
-
-
-def _kept(rule: Callable, text: str) -> bool:
-    result = rule(StepDocument(text=text, id="x"))
-    return result is True
-
-
 def _exchanged(one: Document, copy: int, rng: random.Random) -> Document:
     parts = list(one.text) if one.language == "zh" else one.text.split(" ")
     blocks = [parts[at : at + BLOCK] for at in range(0, len(parts), BLOCK)]
     rng.shuffle(blocks)
     text = ("" if one.language == "zh" else " ").join(part for block in blocks for part in block)
-    return Document(
-        text=text, id=f"{one.id}|{copy}", language=one.language, source=f"{one.source} {copy}",
-        place=one.place, domain=one.domain,
-    )  # fmt: skip
+    return dataclasses.replace(one, text=text, id=f"{one.id}|{copy}", source=f"{one.source} {copy}")
 
 
 def engines(corpus: pathlib.Path, work: pathlib.Path) -> dict:

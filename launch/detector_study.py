@@ -28,6 +28,8 @@ from launch import data_faults, detector_table, kept, runs_study  # noqa: E402
 PLACES = (500, 900, 1300)  # steps at which the healthy run is stopped, all before its decay
 TRIALS = 20  # of each fault, over all places
 WAIT = (8, 40)  # steps until the fault
+LONGEST = 140  # steps that are followed after a place
+PAST = 256  # steps before a place, which a spike rule has seen
 JUMP, GROWTH = 10.0, 1.04  # of the learning rate: at once, and with every step
 
 
@@ -67,7 +69,7 @@ def corrupted_weights(state, after, draw):
 
 
 FAULTS = {
-    "none": Fault(steps=140),
+    "none": Fault(steps=LONGEST),
     "bad_batch": Fault(steps=24, batch=bad_batch),
     "label_shuffle": Fault(steps=24, batch=label_shuffle),
     "corrupted_weights": Fault(steps=48, state=corrupted_weights),
@@ -114,25 +116,34 @@ def healthy(machine: Machine, ring: Ring) -> list[dict]:
     return told
 
 
+def missing(done: dict) -> list[tuple[str, int]]:
+    """Kind and number of the trials to make; one without a fault is enough for each place."""
+    return [
+        (kind, number)
+        for number in range(TRIALS)
+        for kind in FAULTS
+        if f"{kind}/{number}" not in done and (kind != "none" or number < len(PLACES))
+    ]
+
+
 def trials(machine: Machine, output: pathlib.Path) -> None:
     """Those that are missing. Trial n of a kind begins at place n modulo their number."""
+    done = kept.read(output, {})
+    if not (left := missing(done)):
+        return
     ring = Ring(len(PLACES))
     before = healthy(machine, ring)
-    for number in range(TRIALS):
-        for kind, fault in FAULTS.items():
-            done = kept.read(output, {})
-            name, place = f"{kind}/{number}", PLACES[number % len(PLACES)]
-            if name in done or (kind == "none" and number >= len(PLACES)):
-                continue
-            draw = np.random.default_rng(number)  # the same step for every kind
-            first = place + int(draw.integers(*WAIT))
-            moment, last = ring.find(place), min(first + fault.steps, place + 140)
-            told = follow(machine, moment, last, fault, first=first, draw=draw)[1]
-            past = [line for line in before if place - 256 < line["step"] <= place]
-            trial = {"place": place, "first": first, "steps": told}
-            trial |= {"past": past} if kind == "none" else {}
-            kept.write(output, done | {name: trial})
-            print(name, flush=True)
+    for kind, number in left:
+        place, fault = PLACES[number % len(PLACES)], FAULTS[kind]
+        draw = np.random.default_rng(number)  # the same step for every kind
+        first = place + int(draw.integers(*WAIT))
+        moment, last = ring.find(place), min(first + fault.steps, place + LONGEST)
+        told = follow(machine, moment, last, fault, first=first, draw=draw)[1]
+        past = [line for line in before if place - PAST < line["step"] <= place]
+        done[f"{kind}/{number}"] = {"place": place, "first": first, "steps": told}
+        done[f"{kind}/{number}"] |= {"past": past} if kind == "none" else {}
+        kept.write(output, done)
+        print(f"{kind}/{number}", flush=True)
 
 
 def main() -> None:

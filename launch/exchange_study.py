@@ -37,9 +37,7 @@ CASES = (
 def left_alone(x, y):
     """The plain einsum, of which only the layout of the result is said."""
     layout = spec("DF", WEIGHTS)
-    return jnp.einsum(
-        "TD,TF->DF", x, y, preferred_element_type=jnp.float32, out_sharding=layout
-    )  # fmt: skip
+    return jnp.einsum("TD,TF->DF", x, y, preferred_element_type=jnp.float32, out_sharding=layout)
 
 
 asked = functools.partial(over_tokens, "TD,TF->DF", dtype=jnp.float32)

@@ -1,12 +1,13 @@
 """Plans for the published models on slices of every kind of chip: docs/results/plan.json and .md.
 
-Run:      python launch/plan_study.py [--tries 1] [--cache DIR]     (no TPU; a minute or more each)
+Run:      python launch/plan_study.py [--tries 1] [--cache DIR]     (no TPU; needs the extra `tpu`)
 Hardware: any CPU with 16 GB
-Time:     the last column of the table; what was compiled before is not compiled again
+Time:     a minute or more each, the last column of the table; what was compiled before is not compiled again
 """
 
 import argparse
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/aquila_jax/plan")
     options = parser.parse_args()
     plans, failed = [], 0
-    say = lambda line: print(line, flush=True)  # noqa: E731
+    say = functools.partial(print, flush=True)
     how = Search(lower=ahead.lower, folder=options.cache, tries=options.tries, say=say)
     for model, topology in ORDER:
         config, slice_ = load_config(f"configs/aquila2_{model}.py", []), chips.find(topology)

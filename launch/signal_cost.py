@@ -1,10 +1,11 @@
 """What the light signals cost: the step with them against the step that gives its loss only.
 
-    python launch/signal_cost.py --output docs/results/signal_cost.json
+    XLA_FLAGS="--xla_cpu_multi_thread_eigen=false" python launch/signal_cost.py \\
+        --output docs/results/signal_cost.json
 
 From the second step the compiler removes all that nobody reads, so the difference is what the
 signals cost. CPU time of this process, the two by turns, for the configurations as they are
-shipped, on random tokens. Set XLA to one thread.
+shipped, on random tokens, with XLA set to one thread.
 """
 
 import argparse

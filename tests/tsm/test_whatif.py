@@ -77,4 +77,4 @@ def test_more_tokens_hardly_help_from_where_the_law_says(halfway):
     before, after = law.curve(TRUTH, there, np.zeros(2))
     assert before - after == pytest.approx(flat.gain, rel=0.15)
     assert flat.earliest < flat.step < flat.latest
-    assert flat.trusted == (flat.step <= 3 * 4000)
+    assert not flat.trusted and flat.step > 3 * 4000
