@@ -78,3 +78,9 @@ def test_more_tokens_hardly_help_from_where_the_law_says(halfway):
     assert before - after == pytest.approx(flat.gain, rel=0.15)
     assert flat.earliest < flat.step < flat.latest
     assert not flat.trusted and flat.step > 3 * 4000
+
+
+def test_what_lies_within_three_times_the_steps_seen_is_trusted(halfway):
+    steeper = halfway.fit.mean * np.array([1.0, 0.5, 1.0])  # half as much left to learn
+    flat = whatif.saturation(halfway._replace(fit=halfway.fit._replace(mean=steeper)))
+    assert flat.trusted and flat.step < 3 * 4000
