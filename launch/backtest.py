@@ -20,9 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from aquila_jax.core import signals  # noqa: E402
-from aquila_jax.tsm import band, fit, forecast, law, points  # noqa: E402
-from launch import kept, recorded, scores  # noqa: E402
+from aquila_jax.core import signals
+from aquila_jax.tsm import band, fit, forecast, law, points
+from launch import kept, recorded, scores
 
 ORIGINS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)  # the last two inside most decays
 SOURCES = ("proxy", "default")

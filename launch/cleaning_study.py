@@ -22,11 +22,11 @@ from datatrove.data import Document as StepDocument
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from aquila_jax.dmu.clean import leaks, pipeline, report  # noqa: E402
-from aquila_jax.dmu.clean.documents import Document  # noqa: E402
-from aquila_jax.dmu.clean.settings import Leaks, Settings  # noqa: E402
-from launch import cleaning_speed, kept  # noqa: E402
-from launch import cleaning_troubles as troubles  # noqa: E402
+from aquila_jax.dmu.clean import leaks, pipeline, report
+from aquila_jax.dmu.clean.documents import Document
+from aquila_jax.dmu.clean.settings import Leaks, Settings
+from launch import cleaning_speed, kept
+from launch import cleaning_troubles as troubles
 
 PARTS = ("detection", "speed", "engines", "memory")
 NATURAL = ("en", "zh")

@@ -15,15 +15,15 @@ from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import numpy as np
 
-from aquila_jax.core import sharding  # noqa: E402
-from aquila_jax.train import cycle, rewind  # noqa: E402
-from aquila_jax.train.cycle import Machine, Moment  # noqa: E402
-from aquila_jax.train.machinery import opened  # noqa: E402
-from aquila_jax.train.snapshots import Ring  # noqa: E402
-from launch import data_faults, detector_table, kept, runs_study  # noqa: E402
+from aquila_jax.core import sharding
+from aquila_jax.train import cycle, rewind
+from aquila_jax.train.cycle import Machine, Moment
+from aquila_jax.train.machinery import opened
+from aquila_jax.train.snapshots import Ring
+from launch import data_faults, detector_table, kept, runs_study
 
 PLACES = (500, 900, 1300)  # steps at which the healthy run is stopped, all before its decay
 TRIALS = 20  # of each fault, over all places

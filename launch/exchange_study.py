@@ -12,17 +12,17 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from aquila_jax.plan import child  # noqa: E402
+from aquila_jax.plan import child
 
 os.environ.update(child.ENVIRONMENT)  # before JAX is imported
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
+import jax
+import jax.numpy as jnp
 
-from aquila_jax.core.sharding import WEIGHTS, make_mesh, spec  # noqa: E402
-from aquila_jax.model.exchange import over_tokens  # noqa: E402
-from aquila_jax.model.tokens import ROWS  # noqa: E402
-from aquila_jax.plan import chips, hlo, measure, topology  # noqa: E402
+from aquila_jax.core.sharding import WEIGHTS, make_mesh, spec
+from aquila_jax.model.exchange import over_tokens
+from aquila_jax.model.tokens import ROWS
+from aquila_jax.plan import chips, hlo, measure, topology
 
 EMBED, TOKENS = 4096, 512  # of Aquila2-7B, and on each device
 CASES = (

@@ -73,7 +73,7 @@ def everything(options) -> list[tuple[str, str, int]]:
 
 def run_one(options, fault: str, policy: str, seed: str) -> None:
     """In a process of its own: plants the fault and trains."""
-    from aquila_jax.train.loop import train  # noqa: PLC0415
+    from aquila_jax.train.loop import train
 
     config = gauntlet_plan.settings(options, fault, policy, int(seed))
     workdir = folder(options, fault, policy, int(seed))

@@ -20,16 +20,16 @@ from collections.abc import Iterator
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from aquila_jax.config import Config, build, plain  # noqa: E402
-from aquila_jax.core.journal import read_lines  # noqa: E402
-from aquila_jax.dmu import prior  # noqa: E402
-from aquila_jax.dmu.prepare import prepare  # noqa: E402
-from aquila_jax.dmu.sources import Source  # noqa: E402
-from aquila_jax.dmu.store import open_store  # noqa: E402
-from aquila_jax.dmu.stream import Stream  # noqa: E402
-from configs.small import LANGUAGES  # noqa: E402
-from launch import kept, mixture_table, runs_study  # noqa: E402
-from launch.mixture_table import SWEEP_SEED  # noqa: E402
+from aquila_jax.config import Config, build, plain
+from aquila_jax.core.journal import read_lines
+from aquila_jax.dmu import prior
+from aquila_jax.dmu.prepare import prepare
+from aquila_jax.dmu.sources import Source
+from aquila_jax.dmu.store import open_store
+from aquila_jax.dmu.stream import Stream
+from configs.small import LANGUAGES
+from launch import kept, mixture_table, runs_study
+from launch.mixture_table import SWEEP_SEED
 
 LENGTH, BATCH, STEPS = 128, 16, 300
 GARBAGE, GARBAGE_SHARE = "garbage", 0.3

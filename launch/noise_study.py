@@ -14,15 +14,15 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import numpy as np
 
-from aquila_jax.core import feed, sharding  # noqa: E402
-from aquila_jax.core.signals import Control  # noqa: E402
-from aquila_jax.train import rewind, step  # noqa: E402
-from aquila_jax.train.machinery import opened  # noqa: E402
-from aquila_jax.tsm import noise  # noqa: E402
-from launch import kept, runs_study  # noqa: E402
+from aquila_jax.core import feed, sharding
+from aquila_jax.core.signals import Control
+from aquila_jax.train import rewind, step
+from aquila_jax.train.machinery import opened
+from aquila_jax.tsm import noise
+from launch import kept, runs_study
 
 PLACES = (150, 600)  # steps
 MICRO, ACCUMULATE = 8, 8  # sequences, micro-batches

@@ -14,8 +14,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from aquila_jax.core.journal import read_lines  # noqa: E402
-from launch import gauntlet, gauntlet_plan, gauntlet_table, kept  # noqa: E402
+from aquila_jax.core.journal import read_lines
+from launch import gauntlet, gauntlet_plan, gauntlet_table, kept
 
 PLANS = {"rate_tenth": 0.1, "healthy": 1.0, "rate_3x": 3.0, "rate_10x": 10.0, "rate_30x": 30.0}
 

@@ -17,14 +17,14 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import jax  # noqa: E402
+import jax
 
-from aquila_jax.config import Config, build, from_config_dict, plain  # noqa: E402
-from aquila_jax.dmu.prepare import PrepareSettings, prepare  # noqa: E402
-from aquila_jax.dmu.sources import Source  # noqa: E402
-from aquila_jax.train.loop import train  # noqa: E402
-from configs import tiny  # noqa: E402
-from configs.small import LANGUAGES  # noqa: E402
+from aquila_jax.config import Config, build, from_config_dict, plain
+from aquila_jax.dmu.prepare import PrepareSettings, prepare
+from aquila_jax.dmu.sources import Source
+from aquila_jax.train.loop import train
+from configs import tiny
+from configs.small import LANGUAGES
 
 VOCABULARY, LENGTH, BATCH, STEPS = 2048, 64, 8, 2000
 WARMUP, PEAK = 80, 4e-3

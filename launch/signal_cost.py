@@ -18,19 +18,19 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import numpy as np
 
-from aquila_jax.ate.optimizer import neutral_control  # noqa: E402
-from aquila_jax.config import Config, from_config_dict  # noqa: E402
-from aquila_jax.core import feed, sharding  # noqa: E402
-from aquila_jax.core.signals import Control  # noqa: E402
-from aquila_jax.train.ahead import program as program_of  # noqa: E402
-from aquila_jax.train.state import init_state  # noqa: E402
-from aquila_jax.train.step import train_step  # noqa: E402
-from configs import small, tiny  # noqa: E402
-from launch import kept  # noqa: E402
-from launch.contestants import random_batch  # noqa: E402
+from aquila_jax.ate.optimizer import neutral_control
+from aquila_jax.config import Config, from_config_dict
+from aquila_jax.core import feed, sharding
+from aquila_jax.core.signals import Control
+from aquila_jax.train.ahead import program as program_of
+from aquila_jax.train.state import init_state
+from aquila_jax.train.step import train_step
+from configs import small, tiny
+from launch import kept
+from launch.contestants import random_batch
 
 BLOCKS, SECONDS = 41, 1.5  # blocks of each kind, and about how long each takes
 

@@ -17,10 +17,10 @@ os.environ["NPROC"] = "64"  # as train.distributed does for emulated devices
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(".pytest_cache/jax").absolute())
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
+import jax
+import pytest
 
-from aquila_jax.core import sharding  # noqa: E402
+from aquila_jax.core import sharding
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -60,7 +60,7 @@ ENTRY %main.1 (p0: f32[8,128,256], p1: bf16[32,256]) -> (s32[], f32[8,128,256], 
   %tuple.2 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) tuple(%constant.1, %p0, %p1)
   ROOT %while.1 = (s32[]{:T(128)}, f32[8,128,256]{2,1,0:T(8,128)}, bf16[32,256]{1,0:T(8,128)(2,1)}) while(%tuple.2), condition=%condition.1, body=%body.1
 }
-"""  # noqa: E501
+"""
 
 BETWEEN = """HloModule jit_sum, is_scheduled=true, num_partitions=8
 
@@ -73,7 +73,7 @@ ENTRY %main.1 (p0: f32[128,8,128]) -> f32[128,8,128] {
   %recv-done = (f32[128,8,128]{2,1,0:T(8,128)}, token[]) recv-done(%recv), channel_id=1, is_host_transfer=true
   ROOT %gte.1 = f32[128,8,128]{2,1,0:T(8,128)} get-tuple-element(%recv-done), index=0
 }
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,6 @@ def make_batch(seed: int = 0, *, accumulate: int = 1, rows: int = 8, length: int
 
 
 def on_device(batch: Batch, mesh: jax.sharding.Mesh) -> Batch:
-    from aquila_jax.core import feed  # noqa: PLC0415
+    from aquila_jax.core import feed
 
     return feed.put(batch, mesh, batch.tokens.shape[1])

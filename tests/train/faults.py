@@ -10,7 +10,7 @@ def mislabel(patch, first: int, last: int, target: int = 500) -> None:
     """Sequences with stream numbers [first, last) get labels that have nothing to do with them."""
     plain = Stream.batch
 
-    def batch(self, ledger, begin, shape, rows):  # noqa: PLR0917
+    def batch(self, ledger, begin, shape, rows):
         told = plain(self, ledger, begin, shape, rows)
         numbers, _ = looked_up(ledger, begin, shape, rows)
         bad = ((numbers >= first) & (numbers < last))[..., None]
@@ -23,7 +23,7 @@ def die(patch, first: int) -> None:
     """The process dies, once, when the sequence with that stream number is read."""
     plain, dead = Stream.batch, []
 
-    def batch(self, ledger, begin, shape, rows):  # noqa: PLR0917
+    def batch(self, ledger, begin, shape, rows):
         numbers, _ = looked_up(ledger, begin, shape, slice(None))
         if first in numbers and not dead:
             dead.append(first)
@@ -35,11 +35,11 @@ def die(patch, first: int) -> None:
 
 def not_finite(patch, first: int, last: int) -> None:
     """Steps first to last report gradients that are not finite, the first time they are run."""
-    from aquila_jax.train import cycle  # noqa: PLC0415
+    from aquila_jax.train import cycle
 
     plain, seen = cycle.train_step, set()
 
-    def train_step(program, state, batch, control, *, statistics):  # noqa: PLR0917
+    def train_step(program, state, batch, control, *, statistics):
         step = int(state.step) + 1
         if first <= step <= last and step not in seen:
             control = control._replace(z_loss=control.z_loss * np.float32(np.nan))
