@@ -108,7 +108,7 @@ def write_bytes(uri: str, content: bytes) -> None:
         return
     try:
         fs.pipe_file(path, content)  # an object appears when it is whole
-    except Exception as error:  # noqa: BLE001 (HttpError of gcsfs, aiohttp's kinds, OSError)
+    except Exception as error:
         raise OSError(f"{uri} cannot be written ({error or type(error).__name__}).") from error
 
 

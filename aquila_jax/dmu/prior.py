@@ -32,7 +32,7 @@ PRIORS = {"natural": natural, "uniform": uniform, "unimax": unimax}
 
 def mixture(
     name: str, weights: Mapping[str, float], sizes: Mapping[str, int], sequences: int
-) -> dict[str, float]:  # noqa: PLR0917
+) -> dict[str, float]:
     """Shares that sum to 1: `weights` if there are any (a domain left out gets 0), else a prior."""
     if not weights and name not in PRIORS:
         raise ValueError(f"data.mixture={name!r} must be one of {sorted(PRIORS)}.")

@@ -45,7 +45,7 @@ class Stream:
         """Sequences in an epoch of each domain; 0 if it has less text than one sequence."""
         return dict(zip(self.domains, self.index.rows.tolist(), strict=True))
 
-    def batch(self, ledger: Ledger, first: int, shape: tuple[int, int], rows: slice) -> Batch:  # noqa: PLR0917 (the agreed signature)
+    def batch(self, ledger: Ledger, first: int, shape: tuple[int, int], rows: slice) -> Batch:
         """The step whose first cursor is `first`, for one host: `[A, rows of B, L]` numpy.
 
         `shape` is (A, B) of all hosts together; row b of micro-batch a has cursor
@@ -64,7 +64,7 @@ class Stream:
         """Rows `index` of the packing of domains number `domain`: int32 `[n, L]` tokens."""
         return self.index.tokens(domain, index, self._gather)[:, : self.length]
 
-    def batches(  # noqa: PLR0917 (the agreed signature)
+    def batches(
         self, ledger: Ledger, first: int, shape: tuple[int, int], rows: slice, *, steps: int
     ) -> Iterator[Batch]:
         """`steps` batches from cursor `first` on, read ahead by threads.
