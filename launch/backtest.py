@@ -52,7 +52,7 @@ def calibration(runs: tuple[recorded.Run, ...], *, without: str, source: str) ->
             if (made := forecast.estimate(_seen(run, origin), run.plan, prior)) is not None:
                 mean, deviation = forecast.trajectory(made, np.array([run.plan.steps]))
                 values.append(abs(float(mean[0]) - run.final) / float(deviation[0]))
-    return band.Calibration(source=source, scores=tuple(values))
+    return band.Calibration(source=source, kinds=(tuple(values),))
 
 
 def _apart(run: recorded.Run, other: recorded.Run) -> bool:
@@ -184,7 +184,7 @@ def _ship(path: pathlib.Path, runs: tuple[recorded.Run, ...], *, kind: str) -> N
     """Replaces in the file what this kind of runs says, by the name of their folder."""
     data = kept.read(path, {})
     made = [calibration(runs, without="test", source=one) for one in SOURCES]
-    data[kind] = {value.source: [round(score, 4) for score in value.scores] for value in made}
+    data[kind] = {value.source: [round(score, 4) for score in value.kinds[0]] for value in made}
     kept.write(path, data)
 
 

@@ -5,7 +5,6 @@ scales it by a quantile of past errors, each in units of the deviation then clai
 """
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -20,7 +19,7 @@ class Calibration:
     """Forecasts whose outcome is known, made with one kind of prior (`fit.Prior.source`)."""
 
     source: str
-    scores: tuple[float, ...]  # |error| / deviation claimed
+    kinds: tuple[tuple[float, ...], ...]  # |error| / deviation claimed, for each kind of run
 
 
 def deviation(posterior: np.ndarray, drop: np.ndarray, noise: float) -> np.ndarray:
@@ -32,31 +31,35 @@ def deviation(posterior: np.ndarray, drop: np.ndarray, noise: float) -> np.ndarr
 def factor(calibration: Calibration, coverage: float) -> tuple[float, int] | None:
     """The multiple of `deviation` that covers that share of truths, and on how many forecasts.
 
+    In the mean over the kinds of run, each of which counts alike: the next one may be of another.
     None below `MIN_FORECASTS`, and where so many cannot vouch for that coverage.
     """
-    scores = sorted(calibration.scores)
-    rank = math.ceil((len(scores) + 1) * coverage)
-    if len(scores) < MIN_FORECASTS or rank > len(scores):
+    scores = np.sort(np.concatenate(calibration.kinds))
+    ranks = [np.searchsorted(np.sort(kind), scores, "right") for kind in calibration.kinds]
+    lengths = [len(kind) + 1 for kind in calibration.kinds]
+    covered = np.mean([rank / length for rank, length in zip(ranks, lengths, strict=True)], axis=0)
+    enough = np.flatnonzero(covered >= coverage - 1e-12)
+    if len(scores) < MIN_FORECASTS or not len(enough):
         return None
-    return scores[rank - 1], len(scores)
+    return float(scores[enough[0]]), len(scores)
 
 
 def from_json(data: dict[str, dict[str, list]]) -> dict[str, Calibration]:
     """Calibrations by source, from `calibration.json`: back-test -> source -> scores.
 
-    What several back-tests say of one source is joined.
+    Each back-test is of one kind of run.
     """
-    joined: dict[str, list] = {}
+    kinds: dict[str, list] = {}
     for sources in data.values():
         for source, scores in sources.items():
-            joined.setdefault(source, []).extend(_checked(source, scores))
-    return {source: Calibration(source=source, scores=tuple(joined[source])) for source in joined}
+            kinds.setdefault(source, []).append(_checked(source, scores))
+    return {source: Calibration(source=source, kinds=tuple(kinds[source])) for source in kinds}
 
 
-def _checked(source: str, scores: list) -> list[float]:
+def _checked(source: str, scores: list) -> tuple[float, ...]:
     array = np.asarray(scores, float)
     if array.ndim != 1 or not array.size or not (np.isfinite(array) & (array >= 0)).all():
         raise ValueError(
             f"calibration {source!r} must be a list of scores, finite and not negative."
         )
-    return array.tolist()
+    return tuple(array.tolist())

@@ -5,7 +5,7 @@ from aquila_jax.tsm import band
 
 
 def calibration(scores):
-    return band.Calibration(source="proxy", scores=tuple(map(float, scores)))
+    return band.Calibration(source="proxy", kinds=(tuple(map(float, scores)),))
 
 
 def test_factor_is_the_conformal_quantile():
@@ -17,6 +17,16 @@ def test_no_band_without_enough_forecasts():
     assert band.factor(calibration(range(band.MIN_FORECASTS - 1)), 0.5) is None
     # 20 forecasts cannot vouch for 99 %
     assert band.factor(calibration(range(20)), 0.99) is None
+
+
+def test_a_rare_kind_of_run_counts_like_a_common_one():
+    common, rare = tuple(np.linspace(0, 1, 99)), tuple(np.linspace(0, 4, 19))
+    both = band.Calibration(source="default", kinds=(common, rare))
+    factor, known = band.factor(both, 0.9)
+    shares = [np.mean(np.array(kind) <= factor) for kind in (common, rare)]
+    assert known == 118
+    assert np.mean(shares) == pytest.approx(0.93, abs=0.04)
+    assert factor > 3 * band.factor(calibration(common + rare[:1]), 0.9)[0]
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
@@ -37,12 +47,12 @@ def test_deviation_adds_in_squares():
     assert band.deviation(none, none, 0.008) == pytest.approx(0.005)
 
 
-def test_back_tests_of_one_source_are_joined():
+def test_back_tests_of_one_source_are_its_kinds():
     read = band.from_json(
         {"curves": {"proxy": [1.0, 2.5]}, "runs": {"proxy": [0.5], "default": [3.0]}}
     )
-    assert read["proxy"] == band.Calibration(source="proxy", scores=(1.0, 2.5, 0.5))
-    assert read["default"] == band.Calibration(source="default", scores=(3.0,))
+    assert read["proxy"] == band.Calibration(source="proxy", kinds=((1.0, 2.5), (0.5,)))
+    assert read["default"] == band.Calibration(source="default", kinds=((3.0,),))
 
 
 @pytest.mark.parametrize("scores", [[[0.2, 1.0]], [0.2, float("nan")], [-1.0], []])

@@ -8,7 +8,7 @@ from aquila_jax.tsm import band, fit, forecast, history, law, points
 TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
 PRIOR = fit.Prior(exponent=0.46, drop=0.15)
 SCORES = tuple(0.1 * n for n in range(1, 31))
-CALIBRATION = band.Calibration(source="proxy", scores=SCORES)
+CALIBRATION = band.Calibration(source="proxy", kinds=(SCORES,))
 
 
 def a_plan(steps=10_000, warmup=200, decay=0.2):
@@ -78,7 +78,7 @@ def test_silent_before_there_is_enough(until, every, warmup):
 def test_no_band_without_its_calibration():
     plan = a_plan()
     observed, _ = seen(plan, 4000)
-    few = dataclasses.replace(CALIBRATION, scores=SCORES[:10])
+    few = dataclasses.replace(CALIBRATION, kinds=(SCORES[:10],))
     for change in (
         {"calibrations": {}},
         {"calibrations": {"proxy": few}},
@@ -94,7 +94,7 @@ def test_the_band_is_as_wide_as_its_calibration_says():
     observed, _ = seen(plan, 4000)
     told = tell(observed, plan)
     assert told.high - told.final_loss == pytest.approx(2.8 * told.parameters["deviation"])
-    worse = dataclasses.replace(CALIBRATION, scores=tuple(2 * s for s in SCORES))
+    worse = dataclasses.replace(CALIBRATION, kinds=(tuple(2 * s for s in SCORES),))
     wide = tell(observed, plan, calibrations={"proxy": worse})
     assert wide.high - wide.low == pytest.approx(2 * (told.high - told.low))
 
