@@ -86,6 +86,7 @@ def _muon(config: OptimizerConfig) -> optax.GradientTransformation:
     )
     muon = optax.contrib.muon(
         learning_rate=1.0,
+        eps=config.eps,
         adam_b1=config.b1,
         adam_b2=config.b2,
         consistent_rms=0.2,

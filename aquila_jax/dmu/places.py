@@ -108,7 +108,7 @@ def write_bytes(uri: str, content: bytes) -> None:
         return
     try:
         fs.pipe_file(path, content)  # an object appears when it is whole
-    except Exception as error:
+    except Exception as error:  # gcsfs has its own HttpError, aiohttp several kinds
         raise OSError(f"{uri} cannot be written ({error or type(error).__name__}).") from error
 
 
