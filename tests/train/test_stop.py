@@ -70,6 +70,7 @@ def test_how_a_step_is_computed_may_change_on_the_way(runs, config, whole):
     lines, before = (small.lines(runs / name, "metrics") for name in ("recomputed", "whole"))
     assert [line["micro_batches"] for line in lines] == [1] * 40 + [2] * 20
     assert [line["domain_tokens"] for line in lines] == [line["domain_tokens"] for line in before]
+    assert "step_seconds" not in before[0]  # it began while it was compiled
     losses = ([line["loss"] for line in run] for run in (lines, before))
     np.testing.assert_allclose(*losses, rtol=1e-4)
     replay(workdir)

@@ -75,6 +75,14 @@ def test_silent_before_there_is_enough(until, every, warmup):
     assert tell(seen(plan, until, every=every)[0], plan) is None
 
 
+def test_the_first_quarter_of_what_was_seen_does_not_count():
+    plan = a_plan()
+    observed, _ = seen(plan, 4000)
+    plunge = np.where(observed.steps <= 1000, 2.0, 0.0)
+    other = points.Observed(observed.steps, observed.loss + plunge)
+    assert tell(other, plan) == tell(observed, plan)
+
+
 def test_no_band_without_its_calibration():
     plan = a_plan()
     observed, _ = seen(plan, 4000)
