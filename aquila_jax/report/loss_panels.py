@@ -163,7 +163,8 @@ def outlook(run: Run) -> Text | None:
         else words.say("loss.decay_share", final=words.loss(end), share=words.percent(float(name)))
         for name, end in ends.items()
     ]
-    said = [words.say("loss.schedules", parts=words.listed(parts))] if parts else []
+    open_yet = set(ends) - {"now"}  # else the decay has begun, and nothing is left to choose
+    said = [words.say("loss.schedules", parts=words.listed(parts))] if open_yet else []
     flat = records.inner(told, "saturation")
     if flat.get("trusted"):
         step, early, late = (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aquila_jax.report import columns, health, read, records
+from aquila_jax.report import columns, health, loss_panels, read, records
 
 NOW = 1_000_000.0
 
@@ -145,3 +145,10 @@ def test_the_target_is_told_in_steps_and_in_time(target, words):
     told = health.health(run(journal=[entry]), NOW + 1)
     assert f"Target 2.400 {words}" in told["text"]["en"]
     assert "2.400" in told["text"]["zh"]
+
+
+def test_schedules_are_offered_until_the_decay_has_begun():
+    early = forecast(30) | {"schedules": {"0.2": 2.3, "now": 2.4}}
+    late = forecast(30) | {"schedules": {"now": 2.4}}
+    assert "another share" in loss_panels.outlook(run(journal=[early]))["en"]
+    assert loss_panels.outlook(run(journal=[late])) is None
