@@ -101,9 +101,14 @@ class Cloud:
     def resources(self):
         return json.loads((self.root / "state.json").read_text())["resources"]
 
-    def starts(self, host="0-0"):
-        file = self.root / f"starts-{host}"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    def starts(self, host="0-0", *, times=1):
+        """What the trainers of a host were started with; they start on their own, so it waits."""
+        file, patience = self.root / f"starts-{host}", time.monotonic() + 30
+        lines = []
+        while len(lines) < times and time.monotonic() < patience:
+            lines = file.read_text().splitlines() if file.exists() else []
+            time.sleep(0.02)
+        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +205,7 @@ def test_watch_relaunches_after_preemption_and_deletes_at_the_end(cloud):
     assert "preempted (launch 1" in out and "FAILED (launch 2" in out
     assert "training is finished" in out
     assert len(cloud.calls("create")) == 3
-    assert [start["arguments"] for start in cloud.starts("0-1")] == [JOB, JOB]
+    assert [start["arguments"] for start in cloud.starts("0-1", times=2)] == [JOB, JOB]
     assert cloud.resources == {}
 
 
@@ -209,7 +214,7 @@ def test_watch_goes_on_where_the_trainer_was_told_to_stop(cloud):
     (cloud.root / "codes").write_text("[75, 0]")
     out = cloud.ok("watch", *PLACE, *JOB, "--type=v6e-16", "--keep")
     assert "stopped (launch 1" in out
-    assert len(cloud.calls("create")) == 1 and len(cloud.starts("0-1")) == 2
+    assert len(cloud.calls("create")) == 1 and len(cloud.starts("0-1", times=2)) == 2
     assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
 
 
@@ -302,7 +307,7 @@ def test_resize_saves_and_goes_on_from_the_same_workdir(cloud):
     (stop,) = [call for call in cloud.calls("ssh") if any(word.endswith("; fi") for word in call)]
     assert {"--worker=all", "--node=all"} < set(stop)
     assert cloud.resources["pod"]["type"] == "v6e-32"
-    assert [start["arguments"] for start in cloud.starts("0-1")] == [JOB, JOB]
+    assert [start["arguments"] for start in cloud.starts("0-1", times=2)] == [JOB, JOB]
     verbs = [call[3] for call in cloud.calls("queued-resources")]
     assert verbs.index("delete") < verbs.index("create")
 
