@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from aquila_jax.train import cycle
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
 from tests.train import jobs, small
@@ -59,7 +60,7 @@ def test_a_damaged_newest_checkpoint_is_left_out_and_the_run_ends_the_same(runs,
     assert jobs.learned(runs / "damaged") == whole
 
 
-def test_how_a_step_is_computed_may_change_on_the_way(runs, config, whole):
+def test_how_a_step_is_computed_may_change_on_the_way(runs, config, whole, monkeypatch):
     """Micro-batches, rematerialisation and chunks of the loss: the same losses, and a true journal."""
     workdir = runs / "recomputed"
     shutil.copytree(runs / "whole", workdir)
@@ -73,7 +74,12 @@ def test_how_a_step_is_computed_may_change_on_the_way(runs, config, whole):
     assert "step_seconds" not in before[0]  # it began while it was compiled
     losses = ([line["loss"] for line in run] for run in (lines, before))
     np.testing.assert_allclose(*losses, rtol=1e-4)
+    learn, told = cycle.learn, []
+    monkeypatch.setattr(
+        cycle, "learn", lambda *given: told.append(given[2].micro_batches) or learn(*given)
+    )
     replay(workdir)
+    assert told == [1] * 40 + [2] * 20
 
 
 @pytest.mark.parametrize(
