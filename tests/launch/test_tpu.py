@@ -49,7 +49,7 @@ class Cloud:
     """A folder with a gcloud, its state, and the hosts."""
 
     def __init__(self, root, code, **state):
-        self.root, self.code = root, code
+        self.root, self.code, self.started = root, code, []
         (root / "bin").mkdir()
         programs = {
             "gcloud": f'#!/bin/sh\nexec {sys.executable} -IS {HERE / "gcloud"} "$@"\n',
@@ -71,9 +71,10 @@ class Cloud:
         # Who runs in the background ignores SIGINT, and bash cannot trap what it was born to ignore.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return subprocess.Popen(command, env=self.env, **pipe)
+            self.started.append(subprocess.Popen(command, env=self.env, **pipe))
         finally:
             signal.signal(signal.SIGINT, before)
+        return self.started[-1]
 
     def run(self, *arguments):
         process = self.start(*arguments)
@@ -134,6 +135,10 @@ def cloud(tmp_path, code):
 
     made = []
     yield make
+    for process in made[0].started:  # what a failed test has left
+        if process.returncode is None:
+            process.kill()
+            process.communicate()
     shutil.rmtree(tmp_path / "hosts", ignore_errors=True)  # the trainers see it and end
 
 
