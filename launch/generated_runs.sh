@@ -20,3 +20,7 @@ run 04-linear 4 800 linear 0.15
 run 05-cosine-short 9 700 cosine 0.15
 run 06-wsd-short 3 600 wsd 0.3
 run 07-wsd-other 8 700 wsd 0.2
+run 09-cosine-other 21 900 cosine 0.15
+run 11-linear-other 22 1000 linear 0.15
+run 13-wsd-third 23 900 wsd 0.25
+run 15-cosine-long 24 1300 cosine 0.15

@@ -5,6 +5,7 @@ scales it by a quantile of past errors, each in units of the deviation then clai
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -22,26 +23,29 @@ class Calibration:
     kinds: tuple[tuple[float, ...], ...]  # |error| / deviation claimed, for each kind of run
 
 
-def deviation(posterior: np.ndarray, drop: np.ndarray, noise: float) -> np.ndarray:
-    """What is claimed before calibration, of the posterior, the drop to come and a point's noise."""
+def deviation(
+    posterior: np.ndarray, drop: np.ndarray, noise: float, moved: np.ndarray | float
+) -> np.ndarray:
+    """What is claimed before calibration: nats [n], from parts that are independent.
+
+    Of the posterior, the drop to come, a point's noise, and how far the forecast has moved.
+    """
     known_to = (NOISE_SHARE * noise) ** 2 + FLOOR**2
-    return np.sqrt(posterior**2 + (DROP_ERROR * drop) ** 2 + known_to)
+    return np.sqrt(posterior**2 + (DROP_ERROR * drop) ** 2 + known_to + moved**2)
 
 
 def factor(calibration: Calibration, coverage: float) -> tuple[float, int] | None:
     """The multiple of `deviation` that covers that share of truths, and on how many forecasts.
 
-    In the mean over the kinds of run, each of which counts alike: the next one may be of another.
-    None below `MIN_FORECASTS`, and where so many cannot vouch for that coverage.
+    Of each kind of run, since the next one may be of any: the largest of the kinds' quantiles.
+    None below `MIN_FORECASTS`, and where a kind has too few to vouch for that coverage.
     """
-    scores = np.sort(np.concatenate(calibration.kinds))
-    ranks = [np.searchsorted(np.sort(kind), scores, "right") for kind in calibration.kinds]
-    lengths = [len(kind) + 1 for kind in calibration.kinds]
-    covered = np.mean([rank / length for rank, length in zip(ranks, lengths, strict=True)], axis=0)
-    enough = np.flatnonzero(covered >= coverage - 1e-12)
-    if len(scores) < MIN_FORECASTS or not len(enough):
+    known = sum(map(len, calibration.kinds))
+    ranks = [math.ceil(coverage * (len(kind) + 1) - 1e-9) for kind in calibration.kinds]
+    pairs = list(zip(calibration.kinds, ranks, strict=True))
+    if known < MIN_FORECASTS or any(rank > len(kind) for kind, rank in pairs):
         return None
-    return float(scores[enough[0]]), len(scores)
+    return max(sorted(kind)[rank - 1] for kind, rank in pairs), known
 
 
 def from_json(data: dict[str, dict[str, list]]) -> dict[str, Calibration]:

@@ -13,6 +13,10 @@ MAX_POINTS = 128  # of a fit
 MIN_STEPS = 300  # after the warm-up: before, a run is in a transient that no law describes
 MIN_POINTS = 12
 EARLY = 0.25  # of what was seen is left out: a young run follows another law than an old one
+LOOKS_BACK = (0.6, 0.7, 0.8, 0.9)  # of what was seen: where it is forecast again, as it was then
+TRUST = (
+    2.0  # an end that has moved so far since may be off by so much more (docs/results/monitor.md)
+)
 HORIZON = 0.1  # of the plan's tokens: over which a plateau is judged
 SEED_NOISE = 0.005  # nats: final losses of runs that differ in the seed only
 
@@ -25,6 +29,7 @@ class Estimate(NamedTuple):
     coordinates: law.Coordinates
     memory: float  # steps; that of the original plan, so that what-ifs share it
     step: int  # the last one seen
+    moved: float  # nats: the farthest that a forecast of the end, made earlier, lies from this one
 
 
 def estimate(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> Estimate | None:
@@ -34,10 +39,18 @@ def estimate(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> Estimat
             f"a loss of step {seen.steps[-1]:g} lies beyond the plan's {plan.steps} steps."
         )
     memory = law.memory(plan.steps)
-    last = int(seen.steps[-1]) if len(seen.steps) else 0
     where = law.coordinates(plan, memory)
-    posterior = fitted(seen, plan, where.progress, where.annealing, prior=prior)
-    return None if posterior is None else Estimate(posterior, plan, where, memory, last)
+    lines = where.progress, where.annealing
+    late = _late(seen, plan)
+    now = _fitted(late, plan, *lines, prior=prior)
+    if now is None:
+        return None
+    step, end = int(seen.steps[-1]), _end(now, where)
+    earlier = [_fitted(_until(late, x * step), plan, *lines, prior=prior) for x in LOOKS_BACK]
+    moved = max(
+        (abs(_end(found, where) - end) for found in earlier if found is not None), default=0.0
+    )
+    return Estimate(now, plan, where, memory, step, moved)
 
 
 def fitted(
@@ -48,27 +61,26 @@ def fitted(
     *,
     prior: fit.Prior,
 ) -> fit.Fit | None:
-    """The fit to points of a plan whose steps have these coordinates, [T] each; None: too few."""
-    begin = max(1.5 * plan.warmup, EARLY * seen.steps.max(initial=0))
-    used = np.isfinite(seen.loss) & (seen.loss > 0) & (seen.steps > begin)
-    kept = points.Observed(seen.steps[used], seen.loss[used])
-    if len(kept.steps) < MIN_POINTS or kept.steps[-1] - plan.warmup < MIN_STEPS:
-        return None
-    kept = points.thin(kept, MAX_POINTS)
-    index = kept.steps.astype(int) - 1
-    return fit.fit(fit.Points(progress[index], annealing[index], kept.loss), prior)
+    """The fit to the points of a plan whose steps have these coordinates, [T] each; None: too few."""
+    return _fitted(_late(seen, plan), plan, progress, annealing, prior=prior)
 
 
 def trajectory(estimate: Estimate, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Expected loss at those steps of the plan and its deviation before calibration: [n] each."""
+    """Expected loss at those steps of the plan and its deviation before calibration: [n] each.
+
+    A fit is too sure of itself where the law does not hold; then its forecasts move as a run goes
+    on. How far they did widens the end, and steps before it as much as they are on the way there.
+    """
     index = np.asarray(steps, int) - 1
-    where = estimate.coordinates
+    where, now = estimate.coordinates, estimate.step - 1
     mean, posterior = fit.predict(estimate.fit, where.progress[index], where.annealing[index])
-    now = estimate.step - 1
     present, _ = fit.predict(
         estimate.fit, where.progress[now : now + 1], where.annealing[now : now + 1]
     )
-    return mean, band.deviation(posterior, present - mean, estimate.fit.noise)
+    ahead = (where.progress - where.progress[now]).clip(min=0)
+    way = ahead[index] / ahead[-1] if ahead[-1] else 1.0
+    moved = estimate.moved * way
+    return mean, band.deviation(posterior, present - mean, estimate.fit.noise, moved)
 
 
 def forecast(
@@ -143,6 +155,36 @@ def convergence(estimate: Estimate, gap: float | np.ndarray) -> tuple[float, flo
     return float(middle), float(low), float(high)
 
 
+def _late(seen: points.Observed, plan: law.Plan) -> points.Observed:
+    """The points that count, after 1.5 warm-ups and the first quarter of what was seen."""
+    begin = max(1.5 * plan.warmup, EARLY * seen.steps.max(initial=0))
+    used = np.isfinite(seen.loss) & (seen.loss > 0) & (seen.steps > begin)
+    return points.Observed(seen.steps[used], seen.loss[used])
+
+
+def _fitted(
+    late: points.Observed,
+    plan: law.Plan,
+    progress: np.ndarray,
+    annealing: np.ndarray,
+    *,
+    prior: fit.Prior,
+) -> fit.Fit | None:
+    if len(late.steps) < MIN_POINTS or late.steps[-1] - plan.warmup < MIN_STEPS:
+        return None
+    kept = points.thin(late, MAX_POINTS)
+    index = kept.steps.astype(int) - 1
+    return fit.fit(fit.Points(progress[index], annealing[index], kept.loss), prior)
+
+
+def _until(seen: points.Observed, step: float) -> points.Observed:
+    return points.Observed(*(values[seen.steps <= step] for values in seen))
+
+
+def _end(found: fit.Fit, where: law.Coordinates) -> float:
+    return float(fit.predict(found, where.progress[-1:], where.annealing[-1:])[0][0])
+
+
 def _domains(
     domains: Mapping[str, points.Observed], whole: Estimate, prior: fit.Prior
 ) -> dict[str, float]:
@@ -152,11 +194,7 @@ def _domains(
         name: fitted(seen, whole.plan, where.progress, where.annealing, prior=wide)
         for name, seen in domains.items()
     }
-    return {
-        name: float(fit.predict(found, where.progress[-1:], where.annealing[-1:])[0][0])
-        for name, found in fits.items()
-        if found is not None
-    }
+    return {name: _end(found, where) for name, found in fits.items() if found is not None}
 
 
 def _describe(estimate: Estimate, deviation: float) -> dict[str, float]:

@@ -19,14 +19,17 @@ def test_no_band_without_enough_forecasts():
     assert band.factor(calibration(range(20)), 0.99) is None
 
 
-def test_a_rare_kind_of_run_counts_like_a_common_one():
+def test_each_kind_of_run_is_covered_however_rare():
     common, rare = tuple(np.linspace(0, 1, 99)), tuple(np.linspace(0, 4, 19))
-    both = band.Calibration(source="default", kinds=(common, rare))
-    factor, known = band.factor(both, 0.9)
-    shares = [np.mean(np.array(kind) <= factor) for kind in (common, rare)]
+    factor, known = band.factor(band.Calibration(source="default", kinds=(common, rare)), 0.9)
     assert known == 118
-    assert np.mean(shares) == pytest.approx(0.93, abs=0.04)
-    assert factor > 3 * band.factor(calibration(common + rare[:1]), 0.9)[0]
+    assert factor == band.factor(calibration([*rare] * 2), 0.9)[0] == rare[17]
+
+
+def test_a_kind_that_cannot_vouch_for_a_coverage_is_not_passed_over():
+    few = band.Calibration(source="default", kinds=(tuple(np.linspace(0, 1, 99)), (0.5,) * 8))
+    assert band.factor(few, 0.9) is None
+    assert band.factor(few, 0.88) is not None
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
@@ -41,10 +44,11 @@ def test_coverage_holds_whatever_the_law_of_errors(coverage):
 
 def test_deviation_adds_in_squares():
     none = np.array(0.0)
-    assert band.deviation(none, none, 0.0) == pytest.approx(band.FLOOR)
-    assert band.deviation(np.array(0.004), none, 0.0) == pytest.approx(0.005)
-    assert band.deviation(none, np.array(2.0), 0.0) == pytest.approx(0.1, rel=1e-3)
-    assert band.deviation(none, none, 0.008) == pytest.approx(0.005)
+    assert band.deviation(none, none, 0.0, 0.0) == pytest.approx(band.FLOOR)
+    assert band.deviation(np.array(0.004), none, 0.0, 0.0) == pytest.approx(0.005)
+    assert band.deviation(none, np.array(2.0), 0.0, 0.0) == pytest.approx(0.1, rel=1e-3)
+    assert band.deviation(none, none, 0.008, 0.0) == pytest.approx(0.005)
+    assert band.deviation(none, none, 0.0, 0.004) == pytest.approx(0.005)
 
 
 def test_back_tests_of_one_source_are_its_kinds():

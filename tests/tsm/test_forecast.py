@@ -174,6 +174,24 @@ def test_convergence_by_hand():
     assert middle == pytest.approx((1.05 / 0.3) ** (1 / 0.45), rel=0.1)
 
 
+def test_a_forecast_that_moves_has_a_wider_band():
+    """A loss that leaves its law: each forecast lies below the one before, and says so."""
+    plan = a_plan()
+    steady, _ = seen(plan, 6000)
+    falling = steady.loss - 0.1 * np.maximum(steady.steps / 6000 - 0.5, 0)
+    moved = [
+        forecast.estimate(points.Observed(steady.steps, loss), plan, PRIOR).moved
+        for loss in (steady.loss, falling)
+    ]
+    assert moved[0] < 0.01 < moved[1]
+    made = forecast.estimate(points.Observed(steady.steps, falling), plan, PRIOR)
+    here = np.array([made.step, plan.steps])
+    deviation = forecast.trajectory(made, here)[1]
+    unmoved = forecast.trajectory(made._replace(moved=0.0), here)[1]
+    assert deviation[0] == unmoved[0]  # what is there is known
+    assert deviation[1] == pytest.approx(np.hypot(unmoved[1], made.moved))
+
+
 def test_trajectory_is_the_curve():
     plan = a_plan()
     observed, loss = seen(plan, 6000)
