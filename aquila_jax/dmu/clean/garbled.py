@@ -1,5 +1,6 @@
 """Text that no person wrote: wrong encodings, keyboard noise, random characters."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -25,7 +26,8 @@ LATIN_WINDOW, HAN_WINDOW = 80, 50
 FEW = 3  # less of anything may be chance
 ENOUGH = 30  # characters to judge by
 PAIRS_ENOUGH = 100
-WORDS_ENOUGH = 40
+WORDS_ENOUGH = 15
+STANDARD_ERRORS = 3  # by which new words must exceed their limit, so that few words may be chance
 RARE_NATS = 12.0
 HAN_WEIGHT = 2  # letters of text that a Han character is worth
 
@@ -128,7 +130,8 @@ def typing_errors(
     if len(latin) < ENOUGH or latin.mean() < limits.typo_surprise:
         return None
     share, words = novelty(text)
-    if words >= WORDS_ENOUGH and share > limits.novel_words:
+    error = math.sqrt(limits.novel_words * (1 - limits.novel_words) / max(words, 1))
+    if words >= WORDS_ENOUGH and share > limits.novel_words + STANDARD_ERRORS * error:
         return "garbled_typing_errors", f"{share:.2f} of {words} words are new"
     return None
 

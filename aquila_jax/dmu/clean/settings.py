@@ -83,7 +83,7 @@ class Garbled:
     garbled_share: float = 0.23  # share of the text in windows beyond these limits
     rare_han: float = 0.14  # share of characters rarer than 12 nats
     latin_inside_han: float = 0.03  # stray short letter runs between two Han characters
-    novel_words: float = 0.20  # share of words in no other document, with `typo_surprise`
+    novel_words: float = 0.20  # share of words in no other document, exceeded beyond chance
     typo_surprise: float = 3.0  # nats per letter, mean of the document
 
 

@@ -119,6 +119,15 @@ def test_typing_errors_need_new_words_and_odd_spelling(texts):
         assert garbled.typing_errors(typed, LIMITS, lambda _: (0.01, 300)) is None
 
 
+@pytest.mark.parametrize(
+    ("share", "words", "found"),
+    [(0.55, 36, True), (0.3, 20, False), (0.21, 215, False), (1.0, 9, False)],
+)
+def test_so_few_words_must_be_new_beyond_chance(share, words, found):
+    typed = "rhe qyick briwn fox jimps ovrr teh lazt dig amd rhen slerps im tge warn sin"
+    assert (garbled.typing_errors(typed, LIMITS, lambda _: (share, words)) is not None) == found
+
+
 def test_stray_letters_are_a_matter_of_chinese_text():
     text = "我们a今天;一起d去看f山上的j花和树木还有河里的鱼虾和天上的云彩以及远处的人家。"
     assert garbled.verdict(text, "zh", LIMITS, known)[0] == "garbled_stray_letters"
