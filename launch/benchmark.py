@@ -62,9 +62,7 @@ def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
     for number in range(rounds):
         peaks.append(peak(shape))
         for kind, process in processes.items():
-            process.stdin.write(f"{seconds}\n")
-            process.stdin.flush()
-            if not (told := process.stdout.readline()):
+            if not (told := turn(process, seconds)):
                 raise SystemExit(f"{kind} on {name} died in round {number + 1}; see above.")
             speeds[kind].append(float(told))
         print(number + 1, {kind: round(values[-1]) for kind, values in speeds.items()}, flush=True)
@@ -72,6 +70,16 @@ def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
         process.kill()
     flops = flops_per_token(ModelConfig(**shape.model), shape.length)
     return {"tokens_per_second": speeds, "peak_flops": peaks, "flops_per_token": flops}
+
+
+def turn(process: subprocess.Popen, seconds: float) -> str:
+    """What one turn came to, as it is printed; nothing where the process is dead."""
+    try:
+        process.stdin.write(f"{seconds}\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return ""
+    return process.stdout.readline()
 
 
 def peak(shape: Shape) -> float:

@@ -1,3 +1,7 @@
+import contextlib
+import subprocess
+import sys
+
 import pytest
 
 from launch import benchmark
@@ -24,6 +28,17 @@ def test_each_round_has_its_own_better_rival():
     result = speeds(step=1000, torch=500, torch_compiled=500)
     result["tokens_per_second"] |= {"torch": [500, 125], "torch_compiled": [250, 250]}
     assert row(benchmark.table("A", result), "step").endswith("| 2.00 |")
+
+
+@pytest.mark.parametrize("code", ["", "input()"])
+def test_a_contestant_that_dies_between_turns_or_in_one_tells_nothing(code):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
+        if not code:
+            process.wait()
+        assert benchmark.turn(process, 1.0) == ""
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def test_models_that_need_a_gpu_are_refused_where_none_is_known(monkeypatch):
