@@ -32,6 +32,13 @@ class DataConfig:
     store: str = "{workdir}/store"
     sample_megabytes: float = 0.0  # of generated text, into {workdir}/sample, before `prepare`
 
+    def __post_init__(self):
+        if self.length < 1 or self.sample_megabytes < 0:
+            raise ValueError(
+                f"data.length={self.length} must be at least 1, and "
+                f"data.sample_megabytes={self.sample_megabytes:g} not below 0."
+            )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -53,6 +60,10 @@ class TrainConfig:
     stall_seconds: float = 600.0  # a step that takes longer hangs: stacks, then exit code 75
 
     def __post_init__(self):
+        if self.batch < 1 or self.accumulate < 1:
+            raise ValueError(
+                f"train.batch={self.batch} and train.accumulate={self.accumulate} must be at least 1."
+            )
         if self.batch % self.accumulate:
             raise ValueError(
                 f"train.batch={self.batch} must be a multiple of "
@@ -99,6 +110,13 @@ def build(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        rule = f"one of {', '.join(map(repr, arguments))}"
+        return _require(value, where, rule, right=value in arguments)
+    if origin is tuple:
+        _require(value, where, "a sequence", right=isinstance(value, tuple | list))
+    if origin is dict:
+        _require(value, where, "a dictionary", right=isinstance(value, dict))
     if origin is tuple and arguments[-1] is not Ellipsis:
         pairs = enumerate(zip(arguments, value, strict=True))
         return tuple(build(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
@@ -110,9 +128,12 @@ def build(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else build(arguments[0], value, where)
     if kind is float and isinstance(value, int):
         return float(value)
-    plain = kind if isinstance(kind, type) else type(arguments[0])
-    if not isinstance(value, plain):
-        raise ValueError(f"{where}={value!r} must be of type {plain.__name__}.")
+    return _require(value, where, f"of type {kind.__name__}", right=isinstance(value, kind))
+
+
+def _require(value: Any, where: str, rule: str, *, right: bool) -> Any:
+    if not right:
+        raise ValueError(f"{where}={value!r} must be {rule}.")
     return value
 
 
@@ -140,7 +161,7 @@ def plain(config: Config) -> dict:
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key in value:
+    for key in _require(value, where, "a dictionary", right=isinstance(value, dict)):
         if key not in fields:
             close = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(fields)}."

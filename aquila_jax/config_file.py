@@ -18,8 +18,11 @@ def load_config(path: str, settings: list[str]) -> Config:
     config_flags.DEFINE_config_file("config", flag_values=holder, sys_argv=line)
     try:
         left = holder(line)
-    except (AttributeError, KeyError, TypeError, flags.Error) as error:
-        raise ValueError(f"{' '.join(settings)} does not fit {path}: {error}") from error
+    except Exception as error:  # a configuration is a program: it may raise anything
+        last = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise ValueError(f"{' '.join([path, *settings])} makes no configuration: {last}") from error
+    if holder.config is None:
+        raise ValueError(f"{path}: get_config returns nothing; it must return a ConfigDict.")
     if left[1:]:
         raise ValueError(f"{left[1:]} is not understood; settings read --config.key=value.")
     return configuration.from_config_dict(holder.config)
