@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import urllib.parse
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -40,33 +41,46 @@ def absolute(uri: str) -> str:
     return path if is_local(fs) else uri
 
 
+@contextlib.contextmanager
+def _told(uri: str, what: str) -> Iterator[None]:
+    """OSError for whatever a storage raises: gcsfs has its own HttpError, aiohttp several kinds."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{uri} cannot be {what} ({error or type(error).__name__}).") from error
+
+
 def exists(uri: str) -> bool:
     """Whether something lies there."""
     fs, path = filesystem(uri)
-    return fs.exists(path)
+    with _told(uri, "read"):
+        return fs.exists(path)
 
 
 def names(folder: str) -> list[str]:
     """What lies directly in `folder`, sorted; empty if there is no such folder."""
     fs, root = filesystem(folder)
-    if not fs.exists(root):
-        return []
-    found = (path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False))
-    return sorted(name for name in found if name)
+    with _told(folder, "read"):
+        paths = fs.ls(root, detail=False) if fs.exists(root) else []
+    return sorted(name for path in paths if (name := path.rstrip("/").rpartition("/")[2]))
 
 
 def sizes(folder: str) -> dict[str, int]:
     """Bytes of every file below `folder`, by its path within it; empty if there is none."""
     fs, root = filesystem(folder)
     root = root.rstrip("/") + "/"
-    found = fs.find(root, detail=True) if fs.exists(root) else {}
+    with _told(folder, "read"):
+        found = fs.find(root, detail=True) if fs.exists(root) else {}
     return {path.removeprefix(root): info["size"] for path, info in sorted(found.items())}
 
 
 def read_bytes(uri: str) -> bytes:
     """The whole content."""
     fs, path = filesystem(uri)
-    return fs.cat_file(path)
+    with _told(uri, "read"):
+        return fs.cat_file(path)
 
 
 @contextlib.contextmanager
@@ -74,8 +88,15 @@ def writing(uri: str) -> Iterator[BinaryIO]:
     """A file that stands at `uri` only once it is whole."""
     fs, path = filesystem(uri)
     fs.makedirs(os.path.dirname(path), exist_ok=True)
-    with (_local_file if is_local(fs) else _object)(fs, path) as file:
+    if is_local(fs):
+        with _local_file(fs, path) as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile() as file:  # storage shows no upload before its end
         yield file
+        file.flush()
+        with _told(uri, "written"):
+            fs.put_file(file.name, path)
 
 
 @contextlib.contextmanager
@@ -90,15 +111,6 @@ def _local_file(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
     fs.mv(temporary, path)
 
 
-@contextlib.contextmanager
-def _object(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
-    """A local file until it is whole: storage shows no upload before its end."""
-    with tempfile.NamedTemporaryFile() as file:
-        yield file
-        file.flush()
-        fs.put_file(file.name, path)
-
-
 def write_bytes(uri: str, content: bytes) -> None:
     """Writes the whole content, or nothing; OSError says where it could not."""
     fs, path = filesystem(uri)
@@ -106,10 +118,8 @@ def write_bytes(uri: str, content: bytes) -> None:
         with writing(uri) as file:
             file.write(content)
         return
-    try:
+    with _told(uri, "written"):
         fs.pipe_file(path, content)  # an object appears when it is whole
-    except Exception as error:  # gcsfs has its own HttpError, aiohttp several kinds
-        raise OSError(f"{uri} cannot be written ({error or type(error).__name__}).") from error
 
 
 def create_bytes(uri: str, content: bytes) -> bool:
@@ -117,7 +127,8 @@ def create_bytes(uri: str, content: bytes) -> bool:
     fs, path = filesystem(uri)
     fs.makedirs(os.path.dirname(path), exist_ok=True)
     try:
-        fs.pipe_file(path, content, mode="create")
+        with _told(uri, "written"):
+            fs.pipe_file(path, content, mode="create")
     except FileExistsError:
         return False
     return True
@@ -137,10 +148,10 @@ def for_orbax(folder: str) -> str:
 
 
 def tensorstore_url(folder: str) -> str:
-    """`folder` as a TensorStore key-value store; local and gs:// only."""
+    """`folder` as a TensorStore key-value store, which takes it for a URL; local and gs:// only."""
     fs, path = filesystem(folder)
     if is_local(fs):
-        return f"file://{path.rstrip('/')}/"
+        return f"file://{urllib.parse.quote(path.rstrip('/'))}/"
     if not folder.startswith("gs://"):
         raise ValueError(f"{folder}: a token store lies on a local path or on gs://.")
-    return folder.rstrip("/") + "/"
+    return f"gs://{urllib.parse.quote(folder.removeprefix('gs://').rstrip('/'))}/"

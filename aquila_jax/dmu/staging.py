@@ -4,6 +4,8 @@ Line files grow line by line, which an object cannot: they live in a local folde
 follows from the address, and are copied to it whole. The address follows from the place, too.
 """
 
+import atexit
+import functools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,13 +21,20 @@ RECORDS = (".json", ".jsonl")  # what a run needs back, directly in its folder
 def stage(address: str, use: Literal["run", "look"]) -> Path:
     """The folder to work in; `address` itself where that is local.
 
-    A look has a folder of its own: what it fetches must not lie under a run at work here.
+    A look has a folder of its own in each process, gone with it: what it fetches must not lie
+    under a run at work here, nor under another look.
 
     >>> stage("runs/tiny", "run")
     PosixPath('runs/tiny')
     """
     scheme, found, rest = address.partition("://")
-    return _cache() / use / scheme / rest.strip("/") if found else Path(address)
+    if not found:
+        return Path(address)
+    base = _cache() / use
+    if use == "look":
+        base /= str(os.getpid())
+        _remove_at_exit(base)
+    return base / scheme / rest.strip("/")
 
 
 def home(folder: Path) -> str:
@@ -35,10 +44,11 @@ def home(folder: Path) -> str:
     'gs://bucket/a/run'
     """
     absolute = folder.absolute()
-    if not absolute.is_relative_to(_cache()):
-        return str(absolute)
-    _, scheme, *rest = absolute.relative_to(_cache()).parts
-    return f"{scheme}://{'/' if scheme == 'file' else ''}{'/'.join(rest)}"
+    for base, process in ((_cache() / "run", 0), (_cache() / "look", 1)):
+        if absolute.is_relative_to(base):
+            scheme, *rest = absolute.relative_to(base).parts[process:]
+            return f"{scheme}://{'/' if scheme == 'file' else ''}{'/'.join(rest)}"
+    return str(absolute)
 
 
 def is_staged(folder: Path) -> bool:
@@ -84,6 +94,11 @@ def publish(
         if found[name] != before.get(name):
             places.write_bytes(places.join(home(folder), name), file.read_bytes())
     return found
+
+
+@functools.cache
+def _remove_at_exit(folder: Path) -> None:
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def _cache() -> Path:

@@ -1,8 +1,10 @@
 """A file stands whole or not at all."""
 
+import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from aquila_jax.dmu import places
+from aquila_jax.dmu import arrays, places
 
 
 def test_written_is_read_and_sized(tmp_path):
@@ -38,6 +40,31 @@ def test_arrays_lie_on_disk_or_google_storage_only(tmp_path):
     assert places.tensorstore_url(str(tmp_path) + "/a/") == f"file://{tmp_path}/a/"
     with pytest.raises(ValueError, match="memory://a: a token store lies on a local path or on gs"):
         places.tensorstore_url("memory://a")
+
+
+def test_a_folder_is_named_as_it_is_whatever_it_holds(tmp_path):
+    for name in ("a%41", "a#b", "a?b", "中 文"):
+        folder = str(tmp_path / name)
+        arrays.write_array(places.join(folder, "x"), "uint16", 3, [np.arange(3, dtype=np.uint16)])
+        assert (tmp_path / name / "x" / "zarr.json").exists(), sorted(tmp_path.iterdir())
+
+
+def test_what_a_storage_raises_is_an_os_error(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("503 backend error")
+
+    for method in ("exists", "ls", "find", "cat_file", "pipe_file", "put_file"):
+        monkeypatch.setattr(MemoryFileSystem, method, broken)
+    for ask in (
+        lambda: places.exists("memory://a"),
+        lambda: places.names("memory://a"),
+        lambda: places.sizes("memory://a"),
+        lambda: places.read_bytes("memory://a/b"),
+        lambda: places.write_bytes("memory://a/b", b""),
+        lambda: places.create_bytes("memory://a/b", b""),
+    ):
+        with pytest.raises(OSError, match="memory://a.* cannot be .*503 backend error"):
+            ask()
 
 
 def test_an_unknown_kind_of_storage_is_one_sentence():

@@ -32,6 +32,13 @@ def test_who_looks_does_not_touch_the_folder_of_a_run_at_work():
     assert staging.stage("gs://b/r", "run") != staging.stage("gs://b/r", "look")
 
 
+def test_two_looks_do_not_share_a_folder(monkeypatch):
+    mine = staging.stage("memory://b/run", "look")
+    monkeypatch.setattr(staging.os, "getpid", lambda: 1)
+    other = staging.stage("memory://b/run", "look")
+    assert mine != other and staging.home(mine) == staging.home(other) == "memory://b/run"
+
+
 def test_what_is_published_is_fetched_and_nothing_else_stays():
     folder = staging.stage("memory://staging/run", "run")
     (folder / "tensorboard").mkdir(parents=True)
