@@ -1,6 +1,7 @@
 """What each verb of the command line does; gives the exit code."""
 
 import argparse
+import functools
 import json
 import threading
 import time
@@ -12,9 +13,8 @@ from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.config_file import load_config
 from aquila_jax.dmu import account as accounts
-from aquila_jax.dmu import places, staging
+from aquila_jax.dmu import places, sample, staging
 from aquila_jax.dmu import prepare as preparation
-from aquila_jax.dmu.sample import write_sample
 from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate.suite import in_words
 from aquila_jax.plan import command as planning
@@ -40,14 +40,23 @@ def train(options: argparse.Namespace, settings: list[str]) -> int:
 def prepare(options: argparse.Namespace, settings: list[str]) -> int:
     """Documents to a token store, and the data report."""
     config = configuration.located(load_config(options.config, settings), options.workdir)
-    sample = options.workdir / "sample"
-    if config.data.sample_megabytes and not sample.exists():
-        _say(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {sample}")
-        write_sample(sample, seed=config.data.seed, megabytes=config.data.sample_megabytes)
-        staging.publish(options.workdir, ("sample/*", "sample/*/*"))
-    preparation.prepare(config.prepare, config.data.store, report=_say)
+    if config.data.sample_megabytes:
+        _generate(config, options.workdir)
+    preparation.prepare(config.prepare, config.data.store, report=_tell)
     _write_account(config.data.store, config, options.workdir / "data.html")
+    staging.publish(options.workdir, ("data.html", "data.json"))
     return FINISHED
+
+
+def _generate(config: Config, workdir: Path) -> None:
+    """The text of the default job, whole here and, where the workdir is one, in object storage."""
+    wanted = {"seed": config.data.seed, "megabytes": config.data.sample_megabytes}
+    folder = workdir / "sample"
+    if not folder.exists():
+        _tell(f"generating {config.data.sample_megabytes:g} MB of bilingual text in {folder}")
+        sample.write_sample(folder, **wanted)
+    sample.require(folder, **wanted)
+    staging.publish(workdir, ("sample/*", "sample/*/*"))
 
 
 def plan(options: argparse.Namespace, settings: list[str]) -> int:
@@ -57,7 +66,7 @@ def plan(options: argparse.Namespace, settings: list[str]) -> int:
         lower=ahead.lower,
         folder=options.cache,
         tries=options.tries,
-        say=_say,
+        say=_tell,
         as_is=options.as_is,
     )
     wanted = planning.slices(options.topology, options.chips)
@@ -70,13 +79,15 @@ def _write_account(path: str, config: Config | None, out: Path) -> None:
     store = open_store(path)
     plan = accounts.once(store) if config is None else look.plan(config, store)
     page, figures = data_page.write(accounts.account(store, plan), out)
-    _say(f"the data report: {page} and {figures}")
+    _tell(f"the data report: {page} and {figures}")
 
 
 def report(options: argparse.Namespace, settings: list[str]) -> int:
     """The page of runs, or of a token store."""
     if bool(options.data) == bool(options.workdir):
         raise ValueError("report needs either --workdir, of runs, or --data, of a token store.")
+    if not (options.data and options.config):
+        _require_nothing(settings)
     if options.data:
         config = load_config(options.config, settings) if options.config else None
         _write_account(options.data, config, options.out or Path("data.html"))
@@ -98,8 +109,11 @@ def _follow(folders: list[Path]) -> None:
     """Fetches again and again what is published of runs in object storage."""
     while any(map(staging.is_staged, folders)):
         time.sleep(30)
-        for folder in folders:
-            staging.fetch(folder)
+        try:
+            for folder in folders:
+                staging.fetch(folder)
+        except (ValueError, OSError) as error:
+            _tell(f"report: {error}; the page shows what was there before, and this is tried again")
 
 
 def steer(options: argparse.Namespace, settings: list[str]) -> int:
@@ -155,7 +169,7 @@ def evaluate(options: argparse.Namespace, settings: list[str]) -> int:
 def trace(options: argparse.Namespace, settings: list[str]) -> int:
     """Names the documents behind a step."""
     _require_nothing(settings)
-    for found in look.documents(staging.fetch(options.workdir), options.step, report=_say):
+    for found in look.documents(staging.fetch(options.workdir), options.step, report=_tell):
         print(
             f"sequence {found.sequence:,}  {found.domain} epoch {found.epoch}  document "
             f"{found.document} tokens {found.first}-{found.last}  {json.dumps(found.provenance)}"
@@ -182,6 +196,10 @@ def _require_nothing(settings: list[str]) -> None:
         raise ValueError(f"{settings} is not understood; see --help.")
 
 
+_tell = functools.partial(print, flush=True)
+
+
 def _say(line: str) -> None:
+    """Of one process of a job; asking which one this is takes the devices."""
     if jax.process_index() == 0:
         print(line, flush=True)

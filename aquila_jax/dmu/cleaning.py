@@ -1,7 +1,9 @@
 """Cleaning as a step of `prepare`: raw sources in, cleaned sources and an account out."""
 
+import contextlib
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,7 +70,7 @@ def clean(
             "all workers share."
         )
     pipeline = optional.load("aquila_jax.dmu.clean.pipeline", "prepare.clean")
-    folder = places.join(settings.folder, key[:16])
+    folder = _folder(settings, key)
     left, made = pipeline.clean_sources(sources, settings, folder, workers=processes, tell=report)
     account = dataclasses.asdict(made)
     report(f"cleaning: {made.documents_out:,} of {made.documents_in:,} documents stay")
@@ -81,6 +83,17 @@ def clean(
         stored={name: _sum(account, name, "out") for name in counts},
         account=account,
     )
+
+
+def forget(settings: Settings, key: str) -> None:
+    """Removes the work of `clean` with that key, and the folder it lay in, if that is empty."""
+    places.remove(_folder(settings, key))
+    with contextlib.suppress(OSError):
+        os.rmdir(places.absolute(settings.folder))
+
+
+def _folder(settings: Settings, key: str) -> str:
+    return places.join(settings.folder, key[:16])
 
 
 def fingerprint(settings: Settings) -> list[Any]:

@@ -85,7 +85,9 @@ def read_manifest(folder: str) -> Manifest:
             raise ValueError(f"its version is {record['version']}, this program reads {VERSION}")
         return _from_record(record)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read ({error}); prepare the store again.") from error
+        raise ValueError(
+            f"{path} cannot be read ({error}); remove {folder} and run prepare again."
+        ) from error
 
 
 def _from_record(record: dict) -> Manifest:

@@ -16,13 +16,12 @@ from aquila_jax.dmu.parts import Part, make_part
 from aquila_jax.dmu.progress import Report
 from aquila_jax.dmu.source_files import SourceFile, check, for_each, list_files
 from aquila_jax.dmu.sources import Source
-from aquila_jax.dmu.store import TOKENIZER
+from aquila_jax.dmu.store import TOKENIZER, open_store
 from aquila_jax.dmu.summary import source_reports, summarise
 from aquila_jax.dmu.tokenizer import load_tokenizer, train_tokenizer
 from aquila_jax.dmu.training_text import gather_text
 
 _PARTS = "parts"  # within the store's folder until the store is whole
-_MEGA = 1e6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +62,7 @@ class PrepareSettings:
 def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> Manifest:
     """Makes the token store in `folder`, or takes up where it stopped; its manifest."""
     files = list_files(settings.sources, settings.heldout)
+    _require_apart(files, folder)
     report(f"prepare: {len(files)} files of {len(settings.sources)} sources")
     inputs = _fingerprint(settings, files)
     if places.exists(places.join(folder, manifests.NAME)):
@@ -95,7 +95,7 @@ def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> M
     if cleaned:
         manifest = cleaned.told(manifest)
     manifests.write_manifest(folder, manifest)
-    _forget(settings, kept)
+    _forget(settings, folder, inputs)
     for line in summarise(manifest):
         report(line)
     return manifest
@@ -121,16 +121,28 @@ def _made_before(
             "folder, or remove that one first."
         )
     # If the run before was stopped right at its end.
-    _forget(settings, places.join(folder, _PARTS))
+    _forget(settings, folder, inputs)
+    open_store(folder)  # whose sizes are looked at
     report(f"prepare: {folder} is whole already")
     return made
 
 
-def _forget(settings: PrepareSettings, parts: str) -> None:
+def _require_apart(files: Sequence[SourceFile], folder: str) -> None:
+    """Folders that are cleared on the way to a store hold no source."""
+    own = [places.join(places.absolute(folder), name, "") for name in (*SPLITS, _PARTS)]
+    for file in files:
+        if places.absolute(file.file).startswith(tuple(own)):
+            raise ValueError(
+                f"source {file.name}: {file.file} lies where prepare writes the token store; "
+                f"name another folder for the store than {folder}."
+            )
+
+
+def _forget(settings: PrepareSettings, folder: str, inputs: str) -> None:
     """Removes what was only needed on the way to the store."""
-    places.remove(parts)
+    places.remove(places.join(folder, _PARTS))
     if settings.clean:
-        places.remove(settings.clean.folder)
+        cleaning.forget(settings.clean, inputs)
 
 
 def _require_size(tokenizer: str, vocab_size: int) -> str:
@@ -176,8 +188,7 @@ def _merge(folder: str, parts: Sequence[Part], *, tokenizer: str, inputs: str) -
                 domains[split].append(info)
             elif split == "train" and any(part.reading.source.split == "train" for part in group):
                 raise ValueError(f"source {name} (train): no document is left to train on.")
-    kept = (TOKENIZER, *(f"{split}/" for split in SPLITS))
-    sizes = places.sizes(folder)
+    folders, sizes = tuple(f"{split}/" for split in SPLITS), places.sizes(folder)
     return Manifest(
         version=manifests.VERSION,
         inputs=inputs,
@@ -186,5 +197,9 @@ def _merge(folder: str, parts: Sequence[Part], *, tokenizer: str, inputs: str) -
         train=tuple(domains["train"]),
         heldout=tuple(domains["heldout"]),
         sources=source_reports(parts),
-        files={name: size for name, size in sizes.items() if name.startswith(kept)},
+        files={
+            name: size
+            for name, size in sizes.items()
+            if name == TOKENIZER or name.startswith(folders)
+        },
     )

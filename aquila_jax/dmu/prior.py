@@ -41,6 +41,11 @@ def mixture(
         raise ValueError(
             f"data.weights names {sorted(unknown)}, but the store has {sorted(sizes)}."
         )
+    if not weights and not sum(sizes.values()):
+        raise ValueError(
+            f"none of the domains {sorted(sizes)} holds one sequence of data.length tokens; lower "
+            "it, or prepare more text."
+        )
     chosen = PRIORS[name](sizes, sequences) if not weights else weights
     total = sum(chosen.values())
     if not (0 < total < math.inf and min(chosen.values()) >= 0):

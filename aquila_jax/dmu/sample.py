@@ -58,6 +58,7 @@ DOMAINS = (
     Domain("code", "code", 0.06, lambda draw, seed: sample_programs.compose(draw)),
     Domain("parallel", "en-zh", 0.1, lambda draw, seed: sample_pairs.compose(draw, seed=seed)),
 )
+NAME = "sample.json"  # what the text was made with
 HELD_OUT_EVERY = 40  # one document in so many
 SHARD_BYTES = 400_000
 
@@ -110,7 +111,7 @@ def write_domain(folder: pathlib.Path, domain: Domain, *, seed: int, size: float
 def write_sample(
     folder: str | os.PathLike, *, seed: int = 0, megabytes: float = 5.0
 ) -> dict[str, int]:
-    """Writes FOLDER/DOMAIN/{train-*,heldout}.jsonl and FOLDER/questions.jsonl.
+    """Writes FOLDER/DOMAIN/{train-*,heldout}.jsonl, FOLDER/questions.jsonl and FOLDER/sample.json.
 
     Returns the number of documents of each domain and of "questions". The folder appears
     when all is written; one that is there already is a ValueError.
@@ -129,5 +130,17 @@ def write_sample(
     }
     questions = sample_questions.questions(seed)
     write_lines(partial / "questions.jsonl", questions)
+    (partial / NAME).write_text(json.dumps({"seed": seed, "megabytes": megabytes}))
     partial.rename(folder)
     return counts | {"questions": len(questions)}
+
+
+def require(folder: str | os.PathLike, *, seed: int, megabytes: float) -> None:
+    """ValueError where the text in `folder` is not the one that `write_sample` makes of these."""
+    file, wanted = pathlib.Path(folder, NAME), {"seed": seed, "megabytes": megabytes}
+    made = json.loads(file.read_text()) if file.exists() else None
+    if made != wanted:
+        raise ValueError(
+            f"{folder} holds text of {made or 'another kind'}, not of {wanted}; remove it, or set "
+            "data.seed and data.sample_megabytes to what it was made with."
+        )

@@ -43,6 +43,7 @@ class Reading:
 def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
     """Every file of every source; `heldout` is for domains that have no held-out source."""
     found = [(source, file) for source in sources for file in expand(source)]
+    _require_apart(found)
     held = {source.name for source in sources if source.split == "heldout"}
     with ThreadPoolExecutor() as threads:
         prints = list(threads.map(fingerprint_file, [file for _, file in found]))
@@ -60,6 +61,17 @@ def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
         )
         for (source, file), (content, size) in zip(found, prints, strict=True)
     ]
+
+
+def _require_apart(found: Sequence[tuple[Source, str]]) -> None:
+    """What is tested on is not learned from."""
+    held = {file: source.name for source, file in found if source.split == "heldout"}
+    for source, file in found:
+        if source.split == "train" and file in held:
+            raise ValueError(
+                f"source {source.name} (train): {file} is held out by source {held[file]}; name "
+                "files for the one or the other, such as train-*.jsonl."
+            )
 
 
 def fingerprint_file(file: str) -> tuple[str, int]:

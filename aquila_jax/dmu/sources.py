@@ -3,6 +3,7 @@
 import codecs
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import re
@@ -46,7 +47,7 @@ class Document:
     """One text and where it is from."""
 
     text: str
-    id: str  # the record's own, or file:line
+    id: str  # the record's own, or a digest of the text: it decides what is held out
     source: str  # the record's own word, may be empty
     file: str
     line: int  # from 1; a Parquet file's row
@@ -160,11 +161,13 @@ def _document(record: dict[str, Any], file: str, number: int, fields: Fields) ->
         return Flaw(file=file, line=number, reason="not valid Unicode")
     name, source = record.get("id"), record.get("source")
     if fields.place:
-        file, _, line = record[fields.place].rpartition(":")
-        number = int(line)
+        place, _, line = str(record.get(fields.place)).rpartition(":")
+        if not line.isdecimal():
+            return Flaw(file=file, line=number, reason=f"no FILE:LINE in field {fields.place!r}")
+        file, number = place, int(line)
     return Document(
         text=text,
-        id=f"{file}:{number}" if name is None else str(name),
+        id=hashlib.sha256(text.encode()).hexdigest()[:16] if name is None else str(name),
         source="" if source is None else str(source),
         file=file,
         line=number,
@@ -178,13 +181,28 @@ def _read_parquet(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document
             f"{file} has no column {fields.text!r}; its columns are {table.schema_arrow.names}: "
             "set the source's text_field."
         )
-    wanted = dict.fromkeys((fields.text, "id", "source"))
+    wanted = dict.fromkeys((fields.text, "id", "source", fields.place))
     columns = [name for name in wanted if name in table.schema_arrow.names]
     number = 0
     for batch in table.iter_batches(batch_size=1024, columns=columns):
-        for record in batch.to_pylist():
+        for record in _records(batch):
             number += 1
-            yield _document(record, file, number, fields)
+            if record is None:
+                yield Flaw(file=file, line=number, reason="not valid UTF-8")
+            else:
+                yield _document(record, file, number, fields)
+
+
+def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | None]:
+    """None for a row that cannot be decoded; those around it can."""
+    try:
+        yield from batch.to_pylist()
+    except UnicodeDecodeError:
+        for row in range(len(batch)):
+            try:
+                yield batch.slice(row, 1).to_pylist()[0]
+            except UnicodeDecodeError:
+                yield None
 
 
 def _read_text(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:

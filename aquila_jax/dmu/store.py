@@ -110,7 +110,7 @@ class TokenStore:
             if numbers.size != size:
                 raise ValueError(
                     f"{self.path}: {'/'.join(key)} has {numbers.size} numbers but the manifest says "
-                    f"{size}; the store is damaged: prepare it again."
+                    f"{size}; the store is damaged: remove it and run prepare again."
                 )
             self._numbers[key] = numbers
         return self._numbers[key]
@@ -134,7 +134,7 @@ def open_store(path: str) -> TokenStore:
             state = f"has {found[name]} bytes" if name in found else "is missing"
             raise ValueError(
                 f"{path}: {name} {state} but the manifest says {size} bytes; the store is damaged: "
-                "prepare it again."
+                "remove it and run prepare again."
             )
     return TokenStore(path, manifest)
 

@@ -27,6 +27,16 @@ def contents(folder) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_of_the_folder_for_cleaning_only_its_own_work_is_removed(tmp_path):
+    for name in ("k" * 16, "other"):
+        (tmp_path / "clean" / name).mkdir(parents=True)
+    settings = Settings(folder=str(tmp_path / "clean"))
+    cleaning.forget(settings, "k" * 64)
+    assert [path.name for path in (tmp_path / "clean").iterdir()] == ["other"]
+    cleaning.forget(settings, "other")
+    assert not (tmp_path / "clean").exists()
+
+
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """A bilingual crawl without languages, with copies, a blocked site, pages and PDF files."""

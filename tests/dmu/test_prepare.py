@@ -5,6 +5,7 @@ import gzip
 import os
 import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -171,6 +172,23 @@ def test_flaws_are_counted_and_reported_and_too_many_stop_the_run(tmp_path):
         with pytest.raises(ValueError, match=r"source x \(train\): 3 of 100 documents are unread"):
             prepare(strict, str(tmp_path / "other"), quiet)
         assert not (tmp_path / "other/manifest.json").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "heldout", "parts"])
+def test_a_store_is_never_made_over_its_sources(tmp_path, part, write):
+    write(tmp_path / part / "a.jsonl.gz", "en", count=5, seed=5)
+    source = Source(name="x", language="en", paths=(f"{tmp_path}/{part}",))
+    settings = PrepareSettings(sources=(source,), vocab_size=300)
+    with pytest.raises(ValueError, match="lies where prepare writes the token store"):
+        prepare(settings, str(tmp_path), quiet)
+    assert (tmp_path / part / "a.jsonl.gz").exists()
+
+
+def test_a_damaged_store_is_not_whole_already(made_settings, made_store, tmp_path):
+    shutil.copytree(made_store, tmp_path / "store")
+    (tmp_path / "store" / "tokenizer.model").write_bytes(b"")
+    with pytest.raises(ValueError, match="is damaged: remove it and run prepare again"):
+        prepare(made_settings, str(tmp_path / "store"), quiet)
 
 
 def test_an_empty_source_is_an_error(tmp_path):

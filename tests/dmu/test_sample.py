@@ -79,6 +79,14 @@ def test_a_folder_that_is_there_is_not_touched(tmp_path):
     assert not list((tmp_path / "corpus").iterdir())
 
 
+def test_text_of_another_seed_or_size_is_not_taken_for_what_was_asked(tmp_path):
+    sample.write_sample(tmp_path / "s", seed=1, megabytes=0.05)
+    sample.require(tmp_path / "s", seed=1, megabytes=0.05)
+    for other in ({"seed": 2, "megabytes": 0.05}, {"seed": 1, "megabytes": 0.1}):
+        with pytest.raises(ValueError, match="remove it, or set data.seed"):
+            sample.require(tmp_path / "s", **other)
+
+
 def test_what_an_interrupted_run_left_is_swept_away(tmp_path):
     (tmp_path / ".corpus.partial" / "en_facts").mkdir(parents=True)
     (tmp_path / ".corpus.partial" / "rest").write_text("half")

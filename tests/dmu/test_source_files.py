@@ -37,12 +37,24 @@ def test_a_file_is_known_by_its_bytes_not_by_its_name_or_time(tmp_path):
 
 
 def test_only_domains_without_a_held_out_source_hold_a_share_out(tmp_path):
-    (tmp_path / "a.jsonl").write_bytes(b"")
-    source = Source(name="x", language="en", paths=(str(tmp_path),))
-    held = dataclasses.replace(source, split="heldout")
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_bytes(b"")
+    source = Source(name="x", language="en", paths=(f"{tmp_path}/a.jsonl",))
+    held = dataclasses.replace(source, split="heldout", paths=(f"{tmp_path}/b.jsonl",))
     other = dataclasses.replace(source, name="y")
     files = list_files([source, held, other], heldout=0.1)
     assert [(file.name, file.heldout) for file in files] == [("x", 0), ("x", 0), ("y", 0.1)]
+
+
+def test_a_file_that_is_held_out_is_never_learned_from(tmp_path):
+    for name in ("train-0", "heldout"):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"")
+    source = Source(name="x", language="en", paths=(f"{tmp_path}/*.jsonl",))
+    held = dataclasses.replace(source, name="y", split="heldout", paths=(f"{tmp_path}/held*",))
+    with pytest.raises(
+        ValueError, match=r"source x \(train\): .*heldout.jsonl is held out by source y"
+    ):
+        list_files([source, held], heldout=0.1)
 
 
 def test_a_document_stays_on_its_side_as_the_share_grows(tmp_path):

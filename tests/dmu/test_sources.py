@@ -1,6 +1,7 @@
 """Documents are read the same from every format, and flaws are told, not hidden."""
 
 import gzip
+import hashlib
 import importlib.util
 import json
 
@@ -55,12 +56,37 @@ def test_every_format_gives_the_same_documents(tmp_path, name):
     ]
 
 
-def test_a_text_file_is_one_document_whose_id_is_its_place(tmp_path):
-    file = str(tmp_path / "a.txt.gz")
-    (tmp_path / "a.txt.gz").write_bytes(gzip.compress("第一行\n  second\n".encode()))
-    assert list(read(file)) == [
-        Document(text="第一行\n  second\n", id=f"{file}:1", source="", file=file, line=1)
-    ]
+def test_a_text_file_is_one_document(tmp_path):
+    file, text = str(tmp_path / "a.txt.gz"), "第一行\n  second\n"
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(text.encode()))
+    identity = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert list(read(file)) == [Document(text=text, id=identity, source="", file=file, line=1)]
+
+
+def test_a_document_without_an_id_has_the_same_one_wherever_it_lies(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    (tmp_path / "x" / "b.jsonl").write_text('{"text": "two"}\n')
+    here, there = (list(read(str(tmp_path / name))) for name in ("a.jsonl", "x/b.jsonl"))
+    assert here[1].id == there[0].id != here[0].id
+
+
+def test_a_place_that_cannot_be_read_is_a_flaw(tmp_path):
+    rows = [{"text": "a", "place": "f:3"}, {"text": "b"}, {"text": "c", "place": "nowhere"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.parquet"):
+        found = list(read(str(tmp_path / name), Fields("text", "place")))
+        assert (found[0].file, found[0].line) == ("f", 3)
+        assert [flaw.reason for flaw in found[1:]] == ["no FILE:LINE in field 'place'"] * 2
+
+
+def test_a_row_of_parquet_that_is_no_text_is_a_flaw_among_others(tmp_path):
+    bad = pa.array([b"one", b"caf\xe9", b"two"]).view(pa.string())
+    pq.write_table(pa.table({"text": bad}), tmp_path / "a.parquet")
+    one, flaw, two = read(str(tmp_path / "a.parquet"))
+    assert (one.text, two.text, two.line) == ("one", "two", 3)
+    assert str(flaw).endswith("a.parquet:2 (not valid UTF-8)")
 
 
 def test_flaws_are_yielded_in_place_and_reading_goes_on(tmp_path):

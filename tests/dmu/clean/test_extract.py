@@ -81,5 +81,5 @@ def test_files_of_a_folder_are_read_on_past_the_bad_ones(tmp_path):
     source = Source(name="web", language="en", paths=(str(tmp_path),))
     found = [one for file in expand(source) for one in read(file)]
     assert [isinstance(one, Flaw) for one in found] == [False, True, False]
-    assert found[2].text == "Hello" and found[2].id == f"{tmp_path}/c.pdf:1"
+    assert found[2].text == "Hello" and len(found[2].id) == 16
     assert str(found[1]).endswith("b.pdf:1 (it is encrypted; decrypt it with its password first.)")
