@@ -67,9 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--questions", nargs="+", default=[], help="more files of items")
     child.add_argument("--shots", type=int, default=0, help="answered items before each")
     child.add_argument("--json", action="store_true", help="all figures, a line each")
-    child = verb("trace", verbs.trace, "the documents behind a step")
+    child = verb(
+        "trace", verbs.trace, "the documents behind a step, or the steps behind a document"
+    )
     child.add_argument("--workdir", required=True, type=_to_look, help=FOLDER)
-    child.add_argument("--step", required=True, type=int, help="a finished step")
+    child.add_argument("--step", type=int, help="a finished step")
+    child.add_argument("--document", metavar="DOMAIN:NUMBER", help="of the token store")
     _planning(verb("plan", verbs.plan, "does it fit on a TPU slice, what bounds it, what it costs"))
     child = verb("report", verbs.report, "the page of runs, side by side, or of a token store")
     child.add_argument("--workdir", type=_to_look, nargs="+", help="folders of runs")
@@ -90,6 +93,8 @@ def _steer_options(child: argparse.ArgumentParser) -> None:
                        help="of all domains, or of all languages")  # fmt: skip
     child.add_argument("--exclude", nargs="+", default=[], metavar="FIRST:LAST",
                        help="sequences ahead, never to be read")  # fmt: skip
+    child.add_argument("--exclude-document", nargs="+", default=[], metavar="DOMAIN:NUMBER",
+                       help="of the store, not to be read any more")  # fmt: skip
     child.add_argument("--add-source", metavar="STORE",
                        help="a prepared store joins, with the --weights of all, or by its size")  # fmt: skip
     child.add_argument("--rewind", type=int, metavar="STEP", help="go on from there")

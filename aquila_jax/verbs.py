@@ -133,6 +133,7 @@ def steer(options: argparse.Namespace, settings: list[str]) -> int:
         "control": _pairs(options.set),
         "weights": _pairs([pair for given in options.weights for pair in given.split(",")]),
         "exclude": [_span(span) for span in options.exclude],
+        "documents": [_document(name) for name in options.exclude_document],
         "add_source": places.absolute(options.add_source) if options.add_source else None,
         "request": requests[0] if requests else None,
     }
@@ -167,9 +168,16 @@ def evaluate(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def trace(options: argparse.Namespace, settings: list[str]) -> int:
-    """Names the documents behind a step."""
+    """Names the documents behind a step, or the steps that learned from a document."""
     _require_nothing(settings)
-    for found in look.documents(staging.fetch(options.workdir), options.step, report=_tell):
+    if (options.step is None) == (options.document is None):
+        raise ValueError("trace needs either --step, of the run, or --document, of its store.")
+    folder = staging.fetch(options.workdir)
+    if options.document:
+        for step, found in look.steps_with(folder, *_document(options.document), report=_tell):
+            print(f"step {step:,}  sequence {found.sequence:,}  epoch {found.epoch}")
+        return FINISHED
+    for found in look.documents(folder, options.step, report=_tell):
         print(
             f"sequence {found.sequence:,}  {found.domain} epoch {found.epoch}  document "
             f"{found.document} tokens {found.first}-{found.last}  {json.dumps(found.provenance)}"
@@ -189,6 +197,13 @@ def _span(given: str) -> list[int]:
     if not (first.isdecimal() and last.isdecimal()):
         raise ValueError(f"--exclude {given} must read FIRST:LAST, in sequences.")
     return [int(first), int(last)]
+
+
+def _document(given: str) -> tuple[str, int]:
+    domain, _, number = given.rpartition(":")
+    if not (domain and number.isdecimal()):
+        raise ValueError(f"document {given} must read DOMAIN:NUMBER, as `trace --step` tells them.")
+    return domain, int(number)
 
 
 def _require_nothing(settings: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Which documents were in a stretch of the stream, and where in the stream a document was."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -67,13 +68,37 @@ def trace(store, stream: Stream, ledger: Ledger, first: int, last: int) -> list[
     return traced
 
 
+def rows_of(stream: Stream, documents: Iterable[tuple[str, int]]) -> dict[str, list[list[int]]]:
+    """Domain -> [first, last) of the sequences in it that teach any of these (domain, number)."""
+    ranges: dict[str, list[tuple[int, int]]] = {}
+    for domain, document in documents:
+        rows = _rows_with(stream, domain, document).tolist()
+        ranges.setdefault(domain, []).extend((row, row + 1) for row in rows)
+    return {name: [*map(list, exclusion.merge(found))] for name, found in ranges.items() if found}
+
+
+def _rows_with(stream: Stream, domain: str, document: int) -> np.ndarray:
+    """The sequences of a domain that teach a part of one of its documents, in order."""
+    if domain not in stream.domains:
+        raise ValueError(f"domain {domain!r} is not in the stream; it has {list(stream.domains)}.")
+    offsets = stream.store.offsets(SPLIT, domain)
+    if not 0 <= document < len(offsets) - 1:
+        raise ValueError(
+            f"{domain} has no document {document}; it has {len(offsets) - 1}, counted from 0."
+        )
+    begin, end = offsets[document : document + 2].tolist()
+    number = stream.domains.index(domain)
+    # A lone token teaches nothing, and a domain that fills no sequence is never read.
+    rows = stream.index.rows_with(number, begin, end) if end - begin > 1 else np.zeros(0, np.int64)
+    return rows[rows < stream.index.rows[number]]
+
+
 def appearances(
     stream: Stream, ledger: Ledger, domain: str, document: int, *, cursors: range
 ) -> list[Appearance]:
     """Every sequence of `cursors` that taught a part of one document: was it seen, and when?"""
-    begin, end = stream.store.offsets(SPLIT, domain)[document : document + 2].tolist()
-    rows = stream.index.rows_with(stream.domains.index(domain), begin, end)
-    if end - begin < 2 or domain not in ledger.domains or not cursors:
+    rows = _rows_with(stream, domain, document)
+    if domain not in ledger.domains or not cursors:
         return []
     number = ledger.domains.index(domain)
     first, last = exclusion.jump(ledger.skips, np.array([cursors[0], cursors[-1]])).tolist()

@@ -10,6 +10,7 @@ JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "re
                  "branch", "disabled")  # fmt: skip
 EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall", "slow")
 EVIDENCE_ROWS = 60
+NAMED = 5  # documents of a list
 
 
 def entries(run: Run, number: int) -> list[dict]:
@@ -78,6 +79,8 @@ def what(entry: dict, shares: dict) -> Text:
         parts.append(mixture(records.inner(entry, "weights"), shares))
     if entry.get("exclude"):
         parts.append(words.say("what.exclude", ranges=ranges(entry["exclude"])))
+    if entry.get("documents"):
+        parts.append(words.say("what.documents", names=documents(entry["documents"])))
     if records.inner(entry, "request"):
         parts.append(request(records.inner(entry, "request")))
     if entry.get("text") or entry.get("note"):
@@ -114,6 +117,14 @@ def ranges(excluded: object) -> str:
         "–".join(map(words.number, span)) if isinstance(span, list) else words.number(span)
         for span in spans
     )
+
+
+def documents(left_out: object) -> str:
+    """The first few as DOMAIN:NUMBER, and how many there are."""
+    given = left_out if isinstance(left_out, list) else [left_out]
+    names = [":".join(map(str, one)) if isinstance(one, list) else str(one) for one in given]
+    more = f" … ({words.number(len(names))})" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def target(entry: dict) -> object:

@@ -1,7 +1,7 @@
 """What training carries from step to step on the host, and how it moves: pure, alike on every process."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -103,7 +103,7 @@ def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[d
     """
     if weights == host.weights:
         return host, []
-    first = int(exclusion.jump(host.ledger.skips, np.int64(host.sequences)))
+    first = _next(host)
     new = {
         name: told["sequences"]
         for source in host.joined
@@ -113,6 +113,19 @@ def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[d
     ledger = ledgers.append(host.ledger, first, weights, sizes=new)
     line = {"kind": "mixture", "first_sequence": first, "weights": weights}
     return dataclasses.replace(host, ledger=ledger, weights=weights), [line]
+
+
+def leave_out(host: HostState, content: Mapping[str, Sequence]) -> HostState:
+    """No sequence of `content` (domain -> [first, last) of its sequences) is read from here on."""
+    ledger = host.ledger
+    for domain, ranges in content.items():
+        ledger = ledgers.exclude(ledger, _next(host), domain, ranges)
+    return dataclasses.replace(host, ledger=ledger)
+
+
+def _next(host: HostState) -> int:
+    """The stream number of the next sequence."""
+    return int(exclusion.jump(host.ledger.skips, np.int64(host.sequences)))
 
 
 def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState, list[dict]]:
@@ -142,7 +155,9 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
         control=decision.control._replace(**limits),
         mentor=then.mentor._replace(policy=now.mentor.policy, successor=now.mentor.successor),
     )
-    return remix(host, now.weights)
+    host, lines = remix(host, now.weights)
+    left_out = now.ledger.entries[-1].excluded.items()
+    return leave_out(host, {now.ledger.domains[n]: ranges for n, ranges in left_out}), lines
 
 
 def to_json(host: HostState) -> dict:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from aquila_jax.core.journal import read_lines
-from aquila_jax.dmu import places, staging
+from aquila_jax.dmu import places, staging, trace
 from aquila_jax.train import agree, newcomers, orders
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.host import HostState
@@ -61,11 +61,13 @@ class Inbox:
         found = agree.told(self._look(machine))
         if found is None:
             return []
-        name, text, source, reason = found
+        name, text, source, content, reason = found
         try:
             if reason:
                 raise ValueError(reason)
-            order = orders.parse(text, host, machine.mentor.languages, source)
+            order = orders.parse(
+                text, host, machine.mentor.languages, source=source, content=content
+            )
         except ValueError as error:
             self._refuse(name, str(error), host.step)
             return []
@@ -79,7 +81,7 @@ class Inbox:
         return [json.loads(places.read_bytes(file)) for file in files]
 
     def _look(self, machine: Machine) -> list | None:
-        """Name and text of an order, the source that it adds, and why that cannot be."""
+        """Name and text of an order, the source that it adds, what it leaves out, why that cannot be."""
         resting = staging.is_staged(self.folder.path) and time.monotonic() < self.looked + REST
         if not self.folder.writes or resting:
             return None
@@ -87,13 +89,16 @@ class Inbox:
         files = self._files("inbox")
         if not files:
             return None
-        text, source, reason = places.read_bytes(files[0]).decode("utf-8", "replace"), None, ""
+        text, reason = places.read_bytes(files[0]).decode("utf-8", "replace"), ""
+        source = content = None
         try:
             if place := orders.read(text).get("add_source"):
                 source = newcomers.inspect(machine.config, machine.stream.store, str(place))
+            if documents := orders.read(text).get("documents"):
+                content = trace.rows_of(machine.stream, documents)
         except (ValueError, OSError) as error:
             reason = str(error)
-        return [files[0].rpartition("/")[2], text, source, reason]
+        return [files[0].rpartition("/")[2], text, source, content, reason]
 
     def _files(self, part: str) -> list[str]:
         folder = places.join(self.home, part)

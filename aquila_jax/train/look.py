@@ -1,5 +1,6 @@
 """Looking at a run from outside: the model of a checkpoint, and the documents behind a step."""
 
+import bisect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from aquila_jax.config import Config
 from aquila_jax.core import sharding
 from aquila_jax.core.journal import read_lines
 from aquila_jax.dmu import account, places, prior, recipe, staging, trace
+from aquila_jax.dmu.ledger import Ledger
 from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
@@ -81,13 +83,35 @@ def plan(config: Config, store: TokenStore) -> account.Plan:
 
 def documents(workdir: Path, step: int, *, report: Callable) -> list[trace.TracedDocument]:
     """The documents that one finished step of the run learned from, in their order."""
-    config = read_config(workdir)
-    lines = [line for line in read_lines(workdir / "metrics.jsonl") if line["step"] == step]
-    if not lines:
+    line = _finished(workdir).get(step)
+    if line is None:
         raise ValueError(f"{workdir} has no step {step} in its metrics.jsonl.")
-    last = lines[-1]["sequences"]
+    stream, ledger = _stream(workdir, report)
+    first, last = line["sequences"] - line["batch"], line["sequences"]
+    return trace.trace(stream.store, stream, ledger, first, last)
+
+
+def steps_with(
+    workdir: Path, domain: str, document: int, *, report: Callable
+) -> list[tuple[int, trace.Appearance]]:
+    """The finished steps that learned from a part of one document, and where it stood in them."""
+    lines = _finished(workdir)
+    stream, ledger = _stream(workdir, report)
+    ends = [lines[step]["sequences"] for step in sorted(lines)]
+    cursors = range(ends[-1] if ends else 0)
+    found = trace.appearances(stream, ledger, domain, document, cursors=cursors)
+    return [(sorted(lines)[bisect.bisect(ends, one.cursor)], one) for one in found]
+
+
+def _finished(workdir: Path) -> dict[int, dict]:
+    """The line of each step; of one that was run again after a rewind, the last."""
+    return {line["step"]: line for line in read_lines(workdir / "metrics.jsonl")}
+
+
+def _stream(workdir: Path, report: Callable) -> tuple[Stream, Ledger]:
+    """What the run reads, in the order of its newest checkpoint."""
+    config = read_config(workdir)
     with jax.set_mesh(sharding.make_mesh(dict(config.train.mesh))):
         _, where = restore(config, workdir, step=None, report=report)
     store = newcomers.open_all(config, where.joined)
-    stream = Stream(store, config.data.length, config.data.packing)
-    return trace.trace(store, stream, where.ledger, last - lines[-1]["batch"], last)
+    return Stream(store, config.data.length, config.data.packing), where.ledger

@@ -17,7 +17,9 @@ RANGES = {
     "lr_scale": (0.0, 10.0), "clip_norm": (1e-6, 1e6), "weight_decay_scale": (0.0, 10.0),
     "z_loss": (0.0, 1.0), "decay_start": (0.0, math.inf), "decay_end": (1.0, math.inf),
 }  # fmt: skip
-FIELDS = {"version", "author", "why", "control", "weights", "exclude", "request", "add_source"}
+FIELDS = {
+    "version", "author", "why", "control", "weights", "exclude", "documents", "request", "add_source",
+}  # fmt: skip
 REQUESTS = ("checkpoint", "rewind", "stop")
 
 
@@ -33,11 +35,17 @@ def read(text: str) -> dict:
 
 
 def parse(
-    text: str, host: HostState, languages: Mapping[str, str], source: dict | None = None
+    text: str,
+    host: HostState,
+    languages: Mapping[str, str],
+    *,
+    source: dict | None = None,
+    content: dict | None = None,
 ) -> dict:
     """The order in `text`, checked against the run as it stands; ValueError says what is wrong.
 
     `languages`: domain -> language. `source`: what `newcomers.inspect` says of a store to add.
+    `content`: what `trace.rows_of` says of documents to leave out.
     """
     order = read(text)
     if order.get("version") != VERSION:
@@ -57,8 +65,11 @@ def parse(
         checked["weights"] = checked["weights"] or newcomers.shares(source, host)
         checked["add_source"] = source
     checked["exclude"] = _ranges(order.get("exclude") or [], host)
+    if content:
+        hosts.leave_out(host, content)  # refuses what cannot be
+        checked |= {"documents": order["documents"], "content": content}
     checked["request"] = _request(order.get("request"), host)
-    if not any(checked[key] for key in ("control", "weights", "exclude", "request")):
+    if not any(checked.get(key) for key in ("control", "weights", "exclude", "content", "request")):
         raise ValueError("the order changes nothing; see `aquila_jax steer --help`.")
     return checked
 
@@ -73,6 +84,9 @@ def apply(host: HostState, order: dict) -> tuple[HostState, list[dict]]:
     if source := order.get("add_source"):
         line["add_source"] = source
         host = dataclasses.replace(host, joined=(*host.joined, source))
+    if content := order.get("content"):
+        line |= {"documents": order["documents"], "content": content}
+        host = hosts.leave_out(host, content)
     remembered = policy.steered(host.mentor.policy, order["control"])
     host = dataclasses.replace(
         host, steers=host.steers + 1, mentor=host.mentor._replace(policy=remembered)

@@ -211,7 +211,7 @@ def _order(entry: dict) -> dict:
     """What a person asked for, from the line about it."""
     control = {name: after for name, (_, after) in entry["control"].items()}
     kept = {key: entry[key] for key in ("author", "why", "exclude", "request")}
-    kept |= {"add_source": entry["add_source"]} if "add_source" in entry else {}
+    kept |= {key: entry[key] for key in ("add_source", "documents", "content") if key in entry}
     return kept | {"control": control, "weights": entry["weights"] or {}}
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.dmu.stream import Stream
-from aquila_jax.dmu.trace import appearances, trace
+from aquila_jax.dmu.trace import appearances, rows_of, trace
 from tests.dmu.memory import random_store
 
 
@@ -53,6 +53,24 @@ def test_a_document_is_found_wherever_it_was(stream, store, book):
             assert [(a.cursor, a.sequence, a.epoch, a.index) for a in found] == sorted(
                 {(t.cursor, t.sequence, t.epoch, t.index) for t in there}
             )
+
+
+def test_what_is_left_out_by_its_documents_is_read_by_nobody(stream, store, book):
+    wanted = [("en", 3), ("en", 4), ("zh", 50)]
+    content = rows_of(stream, wanted)
+    assert set(content) == {"en", "zh"}
+    for domain, ranges in content.items():
+        book = ledgers.exclude(book, 200, domain, ranges)
+    named = {(t.domain, t.document) for t in trace(store, stream, book, 185, 2000)}
+    assert not named & set(wanted)
+    assert named >= {("en", 10), ("code", 1)}  # zh has no weight there
+
+
+def test_a_document_that_is_not_there_is_told(stream):
+    with pytest.raises(ValueError, match="en has no document 60; it has 60, counted from 0"):
+        rows_of(stream, [("en", 60)])
+    with pytest.raises(ValueError, match="domain 'fr' is not in the stream"):
+        rows_of(stream, [("fr", 0)])
 
 
 def test_nothing_is_found_where_nothing_was(stream, book):

@@ -57,6 +57,8 @@ def test_requests_and_exclusions():
     request = {"kind": "rewind", "arguments": {"to_step": 1000}}
     entry = only(DECISION | {"request": request, "exclude": [[5000, 6000]]})
     assert entry["what"]["en"] == "leave out sequences 5,000–6,000, rewind: to step 1,000"
+    entry = only(DECISION | {"documents": [["web", n] for n in range(7)]})
+    assert entry["what"]["zh"] == "排除文档 web:0, web:1, web:2, web:3, web:4 … (7)"
 
 
 def test_a_rewind_says_what_it_leaves_out():

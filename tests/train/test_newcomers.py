@@ -95,9 +95,9 @@ def test_weights_of_an_order_cover_old_and_new(runs, config, new, weights, match
     text = json.dumps({"version": 1, "author": "mei", "add_source": new, "weights": weights})
     if match:
         with pytest.raises(ValueError, match=match):
-            orders.parse(text, host, languages, source)
+            orders.parse(text, host, languages, source=source)
         return
-    order = orders.parse(text, host, languages, source)
+    order = orders.parse(text, host, languages, source=source)
     size = source["domains"]["zh_new"]["sequences"]
     assert order["weights"]["zh_new"] == pytest.approx(size / (size + 1000 * len(languages)))
     after, lines = orders.apply(host, order)

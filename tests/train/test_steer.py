@@ -7,8 +7,10 @@ import pytest
 from aquila_jax import cli
 from aquila_jax.config import plain
 from aquila_jax.dmu.sample import DOMAINS
+from aquila_jax.dmu.store import open_store
+from aquila_jax.dmu.stream import SPLIT, Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import inbox, orders
+from aquila_jax.train import inbox, look, orders
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.replay import replay
 from tests.train import small
@@ -135,14 +137,60 @@ def test_started_from_an_older_checkpoint_the_orders_are_taken_again(runs, steer
     assert small.losses(workdir) == small.losses(steered)
 
 
+@pytest.fixture(scope="module")
+def cleansed(runs, steered):
+    """A document is left out after step 5; after step 10 the run goes back to before that."""
+    workdir, config = runs / "cleansed", small.config(runs / "store", mode="act")
+    workdir.mkdir()
+    shutil.copy(steered / "config.json", workdir)
+    stream = Stream(open_store(str(runs / "store")), config.data.length, config.data.packing)
+    sizes = {name: len(stream.store.offsets(SPLIT, name)) - 1 for name in stream.domains}
+    wanted = [
+        [name, number] for name in ("en_facts", "zh_facts") for number in range(0, sizes[name], 2)
+    ]
+    inbox.hand_in(workdir, order(author="", documents=wanted))  # refused
+    inbox.hand_in(workdir, order(documents=[["en_facts", sizes["en_facts"]]]))  # refused
+    inbox.hand_in(workdir, order(documents=wanted))  # after step 10
+    inbox.hand_in(workdir, order(request={"kind": "rewind", "arguments": {"to_step": 8}}))
+    assert small.run(config, workdir) == "finished"
+    return workdir, {tuple(one) for one in wanted}
+
+
+def test_documents_that_a_person_leaves_out_are_not_read_again(cleansed):
+    workdir, wanted = cleansed
+    read = {
+        step: {
+            (found.domain, found.document) for found in look.documents(workdir, step, report=print)
+        }
+        for step in range(5, small.STEPS + 1)
+    }
+    assert read[5] & wanted
+    assert not set.union(*(read[step] for step in range(9, small.STEPS + 1))) & wanted
+
+
+def test_the_steps_that_learned_from_a_document_are_told(cleansed, capsys):
+    workdir, wanted = cleansed
+    found = look.documents(workdir, 5, report=print)[0]
+    command = ["trace", "--workdir", str(workdir)]
+    assert cli.main([*command, "--document", f"{found.domain}:{found.document}"]) == 0
+    assert f"step 5  sequence {found.sequence}  epoch 0" in capsys.readouterr().out
+    for bad in ([], ["--step", "5", "--document", "en:1"], ["--document", "en"]):
+        assert cli.main([*command, *bad]) == 1
+
+
+def test_a_run_without_some_documents_can_be_replayed(cleansed):
+    assert replay(cleansed[0]).lines == len(small.lines(cleansed[0], "journal"))
+
+
 def test_the_verb_writes_what_the_run_reads(runs, steered, host, capsys):
     command = ["steer", "--workdir", str(steered), "--author", "mei"]
     given = ["--set", "lr_scale=0.5", "--weights", "en=0.5,zh=0.5,code=0,en-zh=0", "--why", "so",
-             "--exclude", "90:100", "--checkpoint"]  # fmt: skip
+             "--exclude", "90:100", "--exclude-document", "zh_facts:3", "--checkpoint"]  # fmt: skip
     assert cli.main(command + given) == 0
     [file] = (steered / "steer" / "inbox").glob("*.json")
-    taken = orders.parse(file.read_text(), host, LANGUAGES)
+    taken = orders.parse(file.read_text(), host, LANGUAGES, content={"zh_facts": [[1, 2]]})
     file.unlink()
+    assert taken["documents"] == [["zh_facts", 3]]
     assert taken["control"] == {"lr_scale": 0.5} and taken["exclude"] == [[90, 100]]
     assert taken["request"] == {"kind": "checkpoint", "arguments": {}} and taken["why"] == "so"
     assert cli.main([*command, "--list"]) == 0
