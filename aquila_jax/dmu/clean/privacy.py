@@ -11,7 +11,10 @@ from datatrove.pipeline.formatters import PIIFormatter
 LIBRARY = PIIFormatter()
 # datatrove's pattern starts at a word boundary, and in Unicode there is none between a Han
 # character and a letter: `邮箱a@b.cn` would stay.
-EMAIL = re.compile(LIBRARY.emails_replacer.regex.pattern, re.ASCII)
+LOCAL, DOMAIN = LIBRARY.emails_replacer.regex.pattern.split("@")
+# Words without an address are matched too, and passed over: to look for an `@` from each of their
+# letters again would take a time that grows with the square of their length.
+EMAIL = re.compile(f"(?>{LOCAL})(?:@{DOMAIN})?", re.ASCII)
 IPV4 = re.compile(rf"(?<![\d.]){LIBRARY.ip_replacer.regex.pattern}(?![\d.]*\d)")
 IPV6 = re.compile(r"(?<![\w:.])(?=(?:[0-9A-Fa-f]*:){3})[0-9A-Fa-f:]{6,39}(?![\w:])")
 DOTS = re.compile(r"\d\.\d{1,3}\.\d")
@@ -58,6 +61,11 @@ def is_public(address: str) -> bool:
         return False
 
 
+def is_mail(word: str) -> bool:
+    """Whether what `EMAIL` found is an address, and not a word alone."""
+    return "@" in word
+
+
 def _always(_: str) -> bool:
     return True
 
@@ -75,7 +83,7 @@ class Pattern:
 
 # In this order: the digits of an identity or a card would also make a telephone number.
 PATTERNS = (
-    Pattern("email", re.compile("@"), EMAIL, _always, "email@example.com"),
+    Pattern("email", re.compile("@"), EMAIL, is_mail, "email@example.com"),
     Pattern("identity", re.compile(r"\d{17}"), IDENTITY, is_identity, "000000000000000000"),
     Pattern("card", re.compile(r"\d[ -]?\d{3}"), CARD, is_card, "0000 0000 0000 0000"),
     Pattern("phone", re.compile(r"\d"), PHONE, _always, "000-0000-0000"),
