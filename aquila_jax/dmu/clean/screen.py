@@ -29,7 +29,6 @@ from aquila_jax.dmu.sources import Source
 
 Verdict = tuple[str, str] | None  # rule and evidence
 NATURAL = ("en", "zh", "")
-GARBAGE = ("garbled", "language")
 
 
 @functools.lru_cache(4)
@@ -144,6 +143,12 @@ def verdict(
     )
 
 
+def _is_garbage(document: data.Document, rule: str) -> bool:
+    """Whether it speaks against its file: in a file of no declared language any may stand."""
+    declared = document.metadata["language"]
+    return rule.startswith("garbled") or (rule == "language" and declared != "")
+
+
 def unit(document: data.Document) -> str:
     """The file or site that a document came in, which is trusted or not as a whole."""
     return f"{document.metadata['source']} {document.metadata['place'].rsplit(':', 1)[0]}"
@@ -164,7 +169,7 @@ def step(
         for document in documents:
             seen[unit(document)] += 1
             if found := verdict(document, settings, folder, sources=sources):
-                garbage[unit(document)] += found[0].startswith(GARBAGE)
+                garbage[unit(document)] += _is_garbage(document, found[0])
                 document.metadata.update(rule=found[0], evidence=found[1])
                 dropped.write(document, rank)
                 continue

@@ -85,6 +85,13 @@ def test_step_keeps_masks_drops_and_counts(folder):
     assert screen.poisoned(Settings(poison=None), folder) == ()
 
 
+@pytest.mark.parametrize("declared, poisoned", [("en", ("web a.jsonl",)), ("", ())])
+def test_other_languages_speak_against_a_file_of_one_language_only(declared, poisoned, folder):
+    given = [document(text, declared) for text in [PROSE] * 20 + [FRENCH] * 25]
+    assert len(list(screen.step(iter(given), 0, 1, settings=Settings(), folder=folder))) == 20
+    assert screen.poisoned(Settings(), folder) == poisoned
+
+
 def test_poisoned_files_are_left_out_whole(tmp_path):
     given = [document(PROSE), document(PROSE, place="b.jsonl:9")]
     out = str(tmp_path / "out")
