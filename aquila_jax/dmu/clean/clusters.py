@@ -54,11 +54,12 @@ def write(members: np.ndarray, labels: np.ndarray, folder: str, shards: int) -> 
     _, first = np.unique(labels, return_index=True)
     removed = np.ones(len(members), bool)
     removed[first] = False
-    of_shard = members >> np.uint64(32)
     number = (members & np.uint64(0xFFFFFFFF)).astype("<u4")
+    # Members are sorted: those of a shard stand together.
+    ends = np.searchsorted(members >> np.uint64(32), np.arange(shards + 1, dtype=np.uint64))
     for rank in range(shards):
-        here = of_shard == rank
-        number[here & removed].tofile(place / f"{rank:06d}.remove")
+        here = slice(ends[rank], ends[rank + 1])
+        number[here][removed[here]].tofile(place / f"{rank:06d}.remove")
         np.stack([number[here], labels[here].astype("<u4")], axis=1).tofile(
             place / f"{rank:06d}.clusters"
         )
