@@ -4,6 +4,7 @@ import collections
 import copy
 import functools
 import pathlib
+import resource
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -57,6 +58,18 @@ def _run_here(pipeline: Pipeline, tasks: int, logs: str, report: Report) -> None
             _mark(logs, rank).parent.mkdir(parents=True, exist_ok=True)
             _mark(logs, rank).touch()
         advance(1)
+
+
+def allow_files(_data: None, _rank: int, _world: int, *, files: int) -> None:
+    """A datatrove step: lets its process hold that many files open; ValueError if it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < files:
+        raise ValueError(
+            f"the cleaning must hold {files:,} files open, a few for each shard, and this machine "
+            f"allows {hard:,}; set a larger shard_characters, or raise the limit (ulimit -Hn)."
+        )
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
 def _mark(logs: str, rank: int) -> pathlib.Path:

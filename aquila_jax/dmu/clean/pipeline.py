@@ -9,8 +9,8 @@ Stages, each on datatrove's own steps, each in tasks of one shard, each resumed 
     minhash   signatures, pairs in one bucket, pairs that are truly similar, clusters
     clean     what is left
 
-Memory holds one shard's signatures, the word table (4 MB), the evaluation and held-out indexes, and 16
-bytes for each pair of near-duplicates, however large the corpus.
+Memory holds one shard's signatures, the word table (4 MB), the evaluation and held-out indexes, 16
+bytes for each pair of near-duplicates, and 16 KB for each shard, however large the corpus.
 """
 
 import dataclasses
@@ -30,7 +30,10 @@ from aquila_jax.dmu.clean.settings import Duplicates, Settings, shaping
 from aquila_jax.dmu.progress import Report
 from aquila_jax.dmu.sources import Flaw, Source
 
-BUFFER = 4096  # signatures read at a time; datatrove's 5 is meant for thousands of open files
+BUFFER = 4096  # signatures of all shards together that are read at a time
+BUFFER_LEAST = 128  # of one shard: 7 KB, about what its open file takes anyway
+FILES_PER_SHARD = 3  # its signatures, and of exact duplicates their numbers and counts
+FILES = 256  # what else a process holds open
 Steps = tuple[Callable, ...]
 
 
@@ -59,6 +62,16 @@ class _Run:
 
     def dropped(self, name: str) -> JsonlWriter:
         return docs.writer(self.at(f"dropped/{name}"))
+
+    @property
+    def buffer(self) -> int:
+        """Signatures of one shard read at a time, where those of all are merged."""
+        return max(BUFFER // self.shards, BUFFER_LEAST)
+
+    @property
+    def allow_files(self) -> functools.partial:
+        """What must come before a step that merges the signatures of all shards."""
+        return functools.partial(engines.allow_files, files=FILES + FILES_PER_SHARD * self.shards)
 
 
 def _stage(run: _Run, name: str, *steps: Callable, tasks: int = 0) -> None:
@@ -108,8 +121,8 @@ def _without_exact(run: _Run, left: Steps) -> Steps:
     """Finds documents that come again; the steps that leave them out."""
     known, found = run.at("exact"), run.at("exact_found")
     _stage(run, "exact_signature", *left, dedup.ExactDedupSignature(known, duplicates.EXACT))
-    find = dedup.ExactFindDedups(known, found, duplicates.EXACT, lines_to_buffer=BUFFER)
-    _stage(run, "exact_find", find, tasks=1)
+    find = dedup.ExactFindDedups(known, found, duplicates.EXACT, lines_to_buffer=run.buffer)
+    _stage(run, "exact_find", run.allow_files, find, tasks=1)
     return (*left, dedup.ExactDedupFilter(found, duplicates.EXACT, run.dropped("exact")))
 
 
@@ -122,9 +135,9 @@ def _without_near(run: _Run, left: Steps, limits: Duplicates) -> Steps:
     signature = duplicates.Signature(run.at("signatures"), config)
     _stage(run, "signature", *left, sketches, signature)
     pair = dedup.MinhashDedupBuckets(
-        run.at("signatures"), run.at("pairs"), config=config, lines_to_buffer=BUFFER
+        run.at("signatures"), run.at("pairs"), config=config, lines_to_buffer=run.buffer
     )
-    _stage(run, "buckets", pair, tasks=limits.buckets)
+    _stage(run, "buckets", run.allow_files, pair, tasks=limits.buckets)
     join = functools.partial(
         clusters.step,
         pairs=run.at("pairs"),

@@ -1,5 +1,6 @@
 import functools
 import pathlib
+import resource
 
 import pytest
 from datatrove.data import Document
@@ -64,6 +65,12 @@ def test_a_task_that_fails_is_not_marked_as_done(tmp_path):
         run((broken,), tmp_path / "logs")
     marks = sorted(file.name for file in pathlib.Path(tmp_path / "logs/completions").iterdir())
     assert marks == ["00000"]
+
+
+def test_a_limit_of_open_files_that_cannot_be_raised_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (80, 100))
+    with pytest.raises(ValueError, match="101 files open, .* set a larger shard_characters"):
+        engines.allow_files(None, 0, 1, files=101)
 
 
 def test_unknown_engines_are_refused(tmp_path):

@@ -3,6 +3,7 @@ import gzip
 import json
 import pathlib
 import random
+import resource
 
 import pytest
 
@@ -179,6 +180,18 @@ def test_a_shard_of_which_nothing_is_left(tmp_path):
     left, made = run(documents, tmp_path / "work", small)
     assert left == ["0", "1", "2", "6", "7", "8"]
     assert made.rules["source_blocked"]["documents"] == 3
+
+
+def test_more_shards_than_files_may_be_open(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = len(list(pathlib.Path("/dev/fd").iterdir())) + 25
+    given = make(count=30)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+        left, made = run(given, tmp_path / "work", dataclasses.replace(PLAIN, shard_characters=10))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(left) == 30 and made.documents_in == len(given) > 30
 
 
 def test_half_a_character_is_no_reason_to_stop(tmp_path):

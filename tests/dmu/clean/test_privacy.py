@@ -72,11 +72,11 @@ def test_mail_addresses_are_those_of_the_library():
 
 
 def test_mail_addresses_take_a_time_that_grows_with_the_text():
-    """Half a megabyte of an escaped address: looked through again from each letter, an hour."""
-    text = "a@b.cn " + "%E4%B8%AD" * 50_000
+    """An escaped address of 45 KB: looked through again from each letter, half a minute."""
+    text = "a@b.cn " + "%E4%B8%AD" * 5_000
     start = time.perf_counter()
     assert privacy.mask(text, ("email",))[1] == {"email": 1}
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 5
 
 
 def test_only_the_kinds_asked_for():
