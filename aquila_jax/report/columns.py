@@ -5,6 +5,7 @@ import operator
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,10 +116,11 @@ def thin(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np.ndar
 def smooth(y: np.ndarray, width: int) -> np.ndarray:
     """Mean of the last `width` finite values at each place; NaN where there is none."""
     finite = np.isfinite(y)
-    total = np.cumsum(np.where(finite, y, 0.0))
-    number = np.cumsum(finite)
-    total[width:] -= total[:-width].copy() if width < len(y) else 0.0
-    number[width:] -= number[:-width].copy() if width < len(y) else 0
+    # Each window by itself: in a running sum one huge value would hide all after it.
+    total, number = (
+        sliding_window_view(np.pad(values, (width, 0)), width)[1:].sum(axis=1)
+        for values in (np.where(finite, y, 0.0), finite)
+    )
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 

@@ -80,5 +80,7 @@ def test_smoothing_is_the_mean_of_the_last_values():
     for i in range(len(y)):
         window = y[max(0, i - 6) : i + 1]
         assert mean[i] == pytest.approx(window[np.isfinite(window)].mean())
+    huge = columns.smooth(np.insert(y, 10, 1e20), 7)
+    np.testing.assert_array_equal(huge[17:], mean[16:])  # gone with the window it was in
     assert np.isnan(columns.smooth(np.full(4, np.nan), 2)).all()
     assert columns.smooth(np.zeros(0), 5).shape == (0,)
