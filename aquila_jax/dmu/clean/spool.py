@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from aquila_jax.dmu.clean import vocabulary
 from aquila_jax.dmu.clean.documents import Document
 from aquila_jax.dmu.sources import Flaw
 
-FIRST = 10  # unreadable places that are named
+FIRST = 10  # unreadable places of a file that are named
 MANIFEST, WORDS = "input.json", "words.npy"
 
 
@@ -58,7 +59,7 @@ def lay_out(
         "first_unreadable": flaws,
         "counted": counted,
     }
-    write_whole(place / MANIFEST, json.dumps(manifest, ensure_ascii=False))
+    write_whole(place / MANIFEST, json.dumps(manifest))
     return manifest
 
 
@@ -77,23 +78,22 @@ def _write(
         for number, document in enumerate(documents):
             if isinstance(document, Flaw):
                 tally["flaws", document.file] += 1
-                flaws += [str(document)] if len(flaws) < FIRST else []
+                flaws += [str(document)] if tally["flaws", document.file] <= FIRST else []
                 continue
-            text = _valid(document.text)
-            if not text.strip():
+            document = _valid(document)
+            if not document.text.strip():
                 tally[("empty",)] += 1
                 continue
             if size >= most:
                 writer.close_file(f"{shard:05d}.jsonl.zst")
                 shard, size = shard + 1, 0
             cell = (document.domain, document.language, document.source)
-            counted = _count(cell, text, tally, words)
+            counted = _count(cell, document.text, tally, words)
             step = docs.to_step(
                 document, given=cell, number=number, shard=shard, counted=int(counted)
             )
-            step.text = text
             writer.write(step, rank=shard)
-            size += len(text)
+            size += len(document.text)
     return shard + 1
 
 
@@ -110,13 +110,18 @@ def _count(
     return True
 
 
-def _valid(text: str) -> str:
-    """Halves of surrogate pairs, which no file can hold, as U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _valid(document: Document) -> Document:
+    """The document with halves of surrogate pairs, which no file can hold, as U+FFFD."""
+    texts = {name: getattr(document, name) for name in ("text", "id", "source", "place")}
+    whole = {
+        name: text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        for name, text in texts.items()
+    }
+    return dataclasses.replace(document, **whole)
 
 
 def write_whole(place: pathlib.Path, content: str) -> None:
-    """The file, whole or not at all."""
+    """The file, whole or not at all; `?` for halves of surrogate pairs, as in names of files."""
     unfinished = place.with_suffix(".tmp")
-    unfinished.write_text(content, encoding="utf-8")
+    unfinished.write_text(content, encoding="utf-8", errors="replace")
     os.replace(unfinished, place)

@@ -10,7 +10,7 @@ import pytest
 from aquila_jax.dmu import sources
 from aquila_jax.dmu.clean import pipeline, report, settings
 from aquila_jax.dmu.clean.documents import Document
-from aquila_jax.dmu.sources import Source
+from aquila_jax.dmu.sources import Flaw, Source
 
 WORDS = (
     "the of and to that have with committee village river school winter road meeting chairman "
@@ -195,9 +195,14 @@ def test_more_shards_than_files_may_be_open(tmp_path):
 
 
 def test_half_a_character_is_no_reason_to_stop(tmp_path):
-    given = [Document(text="abc \ud800 def", id="a", language="code")]
+    half = "a\ud800b"
+    given = [Document(text=half, id=half, language="code", source=half, place=half)]
+    given += [Flaw(file=half, line=7, reason="not valid UTF-8")]
     cleaned = pipeline.clean(given, PLAIN, str(tmp_path / "w"), tell=quiet)
-    assert [document.text for document in cleaned.documents] == ["abc \ufffd def"]
+    (left,) = cleaned.documents
+    assert {left.text, left.id, left.source, left.place} == {"a\ufffdb"}
+    assert cleaned.report.unreadable == {half: 1}
+    assert json.loads((tmp_path / "w" / "report.json").read_text())["unreadable"] == {"a?b": 1}
 
 
 def test_sources_in_sources_out(tmp_path):
