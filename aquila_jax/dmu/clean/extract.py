@@ -9,6 +9,9 @@ import trafilatura
 from pypdf import errors
 
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is in the error
+# pypdf trusts that an object is of the kind it should be, and fails where it is not.
+BROKEN = (errors.PyPdfError, errors.DependencyError, OSError, KeyError, TypeError, ValueError)
+BROKEN += (AttributeError, AssertionError)
 
 
 def html_text(page: bytes | str, place: str = "page") -> str:
@@ -28,11 +31,14 @@ def pdf_text(file: bytes, place: str = "file") -> str:
     """The text of a PDF, pages two line ends apart; ValueError if encrypted, broken or without."""
     try:
         reader = pypdf.PdfReader(io.BytesIO(file))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise ValueError(f"{place} is encrypted; decrypt it with its password first.")
-        pages = [page.extract_text() for page in reader.pages]
-    except (errors.PyPdfError, errors.DependencyError, OSError, KeyError, TypeError) as error:
-        raise ValueError(f"{place} is a broken PDF ({error}); fetch it again.") from error
+        locked = reader.is_encrypted and not reader.decrypt("")
+        pages = [] if locked else [page.extract_text() for page in reader.pages]
+    except BROKEN as error:
+        raise ValueError(
+            f"{place} is a broken PDF ({str(error) or type(error).__name__}); fetch it again."
+        ) from error
+    if locked:
+        raise ValueError(f"{place} is encrypted; decrypt it with its password first.")
     text = "\n\n".join(page.strip() for page in pages if page.strip())
     if not text:
         raise ValueError(f"{place} holds pictures of text only; run text recognition on it first.")

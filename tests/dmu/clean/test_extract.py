@@ -74,6 +74,16 @@ def test_pdfs_that_give_no_text_get_one_sentence(file, match):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("kind", [AttributeError, AssertionError, ValueError])
+def test_whatever_pypdf_stumbles_over_is_a_broken_file(kind, monkeypatch):
+    def stumble(_):
+        raise kind
+
+    monkeypatch.setattr(pypdf, "PdfReader", stumble)
+    with pytest.raises(ValueError, match=rf"a.pdf is a broken PDF \({kind.__name__}\)"):
+        extract.pdf_text(pdf("Hello"), "a.pdf")
+
+
 def test_files_of_a_folder_are_read_on_past_the_bad_ones(tmp_path):
     (tmp_path / "a.html").write_text(PAGE)
     (tmp_path / "b.pdf").write_bytes(pdf("secret", password="x"))
