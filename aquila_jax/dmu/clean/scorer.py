@@ -4,6 +4,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,9 +57,9 @@ def save(scorer: Scorer, path: str) -> None:
 def load(path: str) -> Scorer:
     """ValueError if there is no scorer at `path`."""
     try:
-        with np.load(path) as stored:
+        with open(path, "rb") as file, np.load(file) as stored:
             return Scorer(stored["weights"], float(stored["bias"]))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is no scorer; make one with `scorer.fit` and `scorer.save`."
         ) from error

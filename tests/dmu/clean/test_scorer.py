@@ -1,5 +1,6 @@
 import random
 
+import numpy as np
 import pytest
 
 from aquila_jax.dmu.clean import scorer
@@ -24,6 +25,16 @@ def test_learns_both_languages_and_survives_a_file(tmp_path):
     again = scorer.load(str(tmp_path / "quality.npz"))
     assert scorer.score(again, GOOD[0]) == scorer.score(made, GOOD[0])
     assert [file.name for file in tmp_path.iterdir()] == ["quality.npz"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 cut", b"\x93NUMPY\x01\x00", b"text", np.zeros(3)]
+)
+def test_a_file_of_another_kind_is_no_scorer(content, tmp_path):
+    file = tmp_path / "scorer.npy"
+    file.write_bytes(content) if isinstance(content, bytes) else np.save(file, content)
+    with pytest.raises(ValueError, match="scorer.npy is no scorer; make one with"):
+        scorer.load(str(file))
 
 
 def test_what_is_missing_is_said(tmp_path):
