@@ -107,7 +107,7 @@ def detection(corpus: pathlib.Path, evaluations: list[str], work: pathlib.Path, 
     for file in evaluations:
         for line in pathlib.Path(file).read_text(encoding="utf-8").splitlines():
             item = json.loads(line)
-            items[item["id"]] = item
+            items[f"{pathlib.Path(file).stem}:{item['id']}"] = item
     documents = plant(sound, list(items.values()), seed)
     settings = cleaned_for(evaluations)
     made = pipeline.clean(documents, settings, str(work), tell=cleaning_speed.say, key=seed).report

@@ -1,5 +1,6 @@
 """Where bytes lie: local paths and object storage (`gs://`) behind one small door."""
 
+import codecs
 import contextlib
 import os
 import tempfile
@@ -81,6 +82,15 @@ def read_bytes(uri: str) -> bytes:
     fs, path = filesystem(uri)
     with _told(uri, "read"):
         return fs.cat_file(path)
+
+
+def lines(uri: str) -> Iterator[tuple[int, bytes]]:
+    """Number, from 1, and content of each line of JSON Lines that is not blank.
+
+    JSON may hold U+2028 and other characters at which `str.splitlines` would cut it.
+    """
+    content = read_bytes(uri).removeprefix(codecs.BOM_UTF8)
+    return ((number, line) for number, line in enumerate(content.split(b"\n"), 1) if line.strip())
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Multiple choice: the option that the model finds most likely after the context."""
 
+import collections
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -12,20 +13,37 @@ from aquila_jax.dmu.tokenizer import BOS, Tokenizer, encode_batch
 from aquila_jax.evaluate import score
 from aquila_jax.model.transformer import Transformer
 
+FIELDS = {"lang": str, "task": str, "context": str, "choices": list, "answer": int}
+
 
 def read_items(path: str) -> list[dict]:
     """Items {"id", "lang", "task", "context", "choices", "answer"}, one JSON object a line."""
     items = []
-    for number, line in enumerate(places.read_bytes(path).decode().splitlines(), 1):
-        item = json.loads(line)
-        missing = {"lang", "task", "context", "choices", "answer"} - item.keys()
-        if missing or not 0 <= item["answer"] < len(item["choices"]):
+    for number, line in places.lines(path):
+        try:
+            items.append(_item(json.loads(line.decode())))
+        except (ValueError, RecursionError) as error:
             raise ValueError(
-                f"{path}:{number} is no multiple-choice item (missing: {sorted(missing)}; "
-                "`answer` is an index into `choices`)."
-            )
-        items.append(item)
+                f"{path}:{number} is no multiple-choice item ({error}); each line must be a JSON "
+                f"object with {', '.join(FIELDS)}."
+            ) from error
+    if not items:
+        raise ValueError(f"{path} holds no question; give a file with one on each line.")
     return items
+
+
+def _item(item: object) -> dict:
+    """The item; ValueError if a field is missing or of another kind."""
+    if not isinstance(item, dict):
+        raise ValueError("not an object")
+    for name, kind in FIELDS.items():
+        if type(item.get(name)) is not kind:
+            raise ValueError(f"`{name}` must be of type {kind.__name__}")
+    if not all(isinstance(choice, str) and choice for choice in item["choices"]):
+        raise ValueError("`choices` must be texts")
+    if not 0 <= item["answer"] < len(item["choices"]):
+        raise ValueError("`answer` must be an index into `choices`")
+    return item
 
 
 def evaluate(
@@ -64,7 +82,7 @@ def evaluate(
 
 def _spans(tokenizer: Tokenizer, items: Sequence[dict], shots: int) -> list[tuple[np.ndarray, int]]:
     """For each choice of each item: all tokens, [CLS] first, and how many are the choice's own."""
-    contexts = [_prompt(item, items, shots) for item in items]
+    contexts = _prompts(items, shots)
     texts = [
         (context, context + _gap(item, context) + choice)
         for item, context in zip(items, contexts, strict=True)
@@ -85,10 +103,16 @@ def _own(context: np.ndarray, full: np.ndarray) -> int:
     return len(full) - (short if same.all() else int(np.argmin(same)))
 
 
-def _prompt(item: dict, items: Sequence[dict], shots: int) -> str:
-    kind = (item["task"], item["lang"])
-    others = (other for other in items if (other["task"], other["lang"]) == kind)
-    shown = itertools.islice((other for other in others if other is not item), shots)
+def _prompts(items: Sequence[dict], shots: int) -> list[str]:
+    """Each item's context after the first others of its task and language, answered."""
+    kinds = collections.defaultdict(list)
+    for item in items:
+        kinds[item["task"], item["lang"]].append(item)
+    return [_prompt(item, kinds[item["task"], item["lang"]], shots) for item in items]
+
+
+def _prompt(item: dict, same: Sequence[dict], shots: int) -> str:
+    shown = itertools.islice((other for other in same if other is not item), shots)
     solved = (
         f"{o['context']}{_gap(o, o['context'])}{o['choices'][o['answer']]}\n\n" for o in shown
     )

@@ -79,15 +79,41 @@ def test_rows_at_a_time_change_nothing(model, tokenizer, rows):
 
 
 def test_shots_are_other_items_of_the_same_kind_answered():
-    assert choices._prompt(ITEMS[0], ITEMS, 2) == (
-        "The capital of Italy is Rome\n\nThe capital of France is"
-    )
-    assert choices._prompt(ITEMS[1], ITEMS, 2) == "法国的首都是"
+    first, second, *_ = choices._prompts(ITEMS, 2)
+    assert first == "The capital of Italy is Rome\n\nThe capital of France is"
+    assert second == "法国的首都是"
 
 
-def test_an_item_that_is_none_is_named_with_its_line(tmp_path):
+def test_items_are_those_of_the_lines(tmp_path):
+    """Whatever ends the lines; a U+2028 inside a text is none of its ends."""
     file = tmp_path / "questions.jsonl"
-    lines = [json.dumps(ITEMS[0]), json.dumps(ITEMS[1] | {"answer": 2})]
-    file.write_text("\n".join(lines))
+    odd = ITEMS[0] | {"context": "The capital\u2028of France is"}
+    lines = [json.dumps(item, ensure_ascii=False) for item in (odd, ITEMS[1])]
+    file.write_bytes("\ufeff{}\r\n\n{}\n".format(*lines).encode())
+    assert choices.read_items(str(file)) == [odd, ITEMS[1]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"lang"', b"[1]", b'"\xff"', b"null", b"[" * 100_000]
+    + [
+        json.dumps(ITEMS[1] | wrong).encode()
+        for wrong in (
+            {"answer": 2}, {"answer": -1}, {"answer": "B"}, {"answer": 0.5}, {"answer": True},
+            {"choices": None}, {"choices": "ab"}, {"choices": [1, 2]}, {"choices": ["", "a"]},
+            {"context": None},
+        )
+    ],
+)  # fmt: skip
+def test_an_item_that_is_none_is_named_with_its_line(line, tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_bytes(json.dumps(ITEMS[0]).encode() + b"\n" + line)
     with pytest.raises(ValueError, match="questions.jsonl:2 is no multiple-choice item"):
-        choices.read_items(file)
+        choices.read_items(str(file))
+
+
+def test_a_file_without_questions_is_refused(tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_text("\n")
+    with pytest.raises(ValueError, match="questions.jsonl holds no question"):
+        choices.read_items(str(file))

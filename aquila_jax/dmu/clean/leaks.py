@@ -16,6 +16,7 @@ import numpy as np
 
 from aquila_jax.dmu.clean import tokens
 from aquila_jax.dmu.clean.settings import Leaks
+from aquila_jax.dmu.places import lines
 
 QUESTIONS = ("context", "question", "prompt", "problem", "query", "text")
 ANSWERS = ("solution", "canonical_solution", "passage", "suffix")
@@ -71,17 +72,18 @@ def texts(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 def read_items(paths: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(id, texts) of each item of JSON Lines files; ValueError where a line is no item."""
+    """(SET:ID, texts) of each item of JSON Lines files; ValueError where a line is no item."""
     for path in paths:
         try:
-            lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+            numbered = lines(path)
         except FileNotFoundError as error:
             raise ValueError(f"evaluation set {path} does not exist.") from error
-        for number, line in enumerate(lines, start=1):
+        for number, line in numbered:
             try:
-                record = json.loads(line)
-                yield str(record.get("id", f"{path}:{number}")), texts(record)
-            except (ValueError, AttributeError, IndexError) as error:
+                record = json.loads(line.decode())
+                # The set is in the name: many number their items from 0 on.
+                yield f"{pathlib.Path(path).stem}:{record.get('id', number)}", texts(record)
+            except (ValueError, AttributeError, IndexError, RecursionError) as error:
                 raise ValueError(
                     f"{path}:{number} is no evaluation item; each line must be a JSON object."
                 ) from error

@@ -106,5 +106,17 @@ def test_files(tmp_path):
     file.write_text(json.dumps({"id": "a", "question": LONG}) + "\n[1]\n")
     with pytest.raises(ValueError, match=r"set.jsonl:2 is no evaluation item"):
         list(leaks.read_items([str(file)]))
+    file.write_bytes(json.dumps({"question": "señor"}, ensure_ascii=False).encode("latin-1"))
+    with pytest.raises(ValueError, match=r"set.jsonl:1 is no evaluation item"):
+        list(leaks.read_items([str(file)]))
     with pytest.raises(ValueError, match="gone.jsonl does not exist"):
         list(leaks.read_items([str(tmp_path / "gone.jsonl")]))
+
+
+def test_items_of_two_files_are_told_apart(tmp_path):
+    for name, text in (("gsm", LONG), ("zh", f"{ZH}\u2028")):
+        record = {"id": 0, "question": text}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record, ensure_ascii=False) + "\n")
+    files = [str(tmp_path / name) for name in ("gsm.jsonl", "zh.jsonl")]
+    index = leaks.build(leaks.read_items(files), LIMITS)
+    assert [hit.item for hit in leaks.find(index, LONG + ZH, LIMITS)] == ["gsm:0", "zh:0"]

@@ -60,10 +60,10 @@ def test_traditional_chinese_gets_a_domain_of_its_own(folder):
 
 def test_leaks_name_the_items(folder, tmp_path):
     sets = tmp_path / "set.jsonl"
-    sets.write_text(json.dumps({"id": "set/7", "question": PROSE[:160]}))
+    sets.write_text(json.dumps({"id": 7, "question": PROSE[:160]}))
     made = document(PROSE)
     found = screen.verdict(made, Settings(leaks=Leaks(evaluations=(str(sets),))), folder)
-    assert found[0] == "leak" and "set/7" in found[1] and made.metadata["items"] == ["set/7"]
+    assert found[0] == "leak" and "set:7" in found[1] and made.metadata["items"] == ["set:7"]
 
 
 def test_a_trained_scorer_drops(folder, tmp_path):
