@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from aquila_jax.report import page, words
+from aquila_jax.report.read import printable
 from aquila_jax.report.words import Text, say
 
 SCRIPTS = ("format.js", "data.js")
 
 
 def write(account: dict[str, Any], out: Path) -> tuple[Path, Path]:
-    """Writes the account to `out` as a page, and beside it as JSON; both places."""
-    out = Path(out)
+    """Writes the account to `out` as a page, and beside it as .json; both places."""
+    out, account = Path(out), printable(account)
+    if out.suffix == ".json":
+        raise ValueError(f"{out} is where the figures would go, beside the page; name it .html.")
     out.parent.mkdir(parents=True, exist_ok=True)
     places = (out, out.with_suffix(".json"))
     texts = (page.fill("data", contents(account), SCRIPTS), page.as_json(account).decode() + "\n")

@@ -1,7 +1,5 @@
 """What a run is, how each domain does, and what is missing from its records."""
 
-import datetime
-
 import numpy as np
 
 from aquila_jax.report import columns, goodput, read, records, timeline, words
@@ -21,10 +19,9 @@ def facts(run: Run) -> list[list]:
     """Label and value of what a reader asks first."""
     steps = records.steps_that_count(run)
     sources = [*run.events[:1], run.summary, *run.journal[:1], run.config]
-    rows = [["path", str(run.path)]]
+    rows = [["path", words.path(run.path)]]
     if run.events and goodput.seconds(run.events[0], "time"):
-        begun = datetime.datetime.fromtimestamp(run.events[0]["time"])
-        rows.append(["begun", begun.strftime("%Y-%m-%d %H:%M")])
+        rows.append(["begun", words.date(run.events[0]["time"])])
     for label, keys in NAMED.items():
         found = (find(source, key) for source in sources for key in keys)
         value = next((value for value in found if value is not None), None)
@@ -58,9 +55,10 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
     key = records.GROUPS[group]
     curves, falls = records.heldout(run, group), records.falls(run, group)
     tokens, recent = {}, {}
+    language_of = records.language_of(run)
     for domain in steps.inner("domain_tokens"):
         column = steps[f"domain_tokens/{domain}"]
-        name = records.language_of(run).get(domain) if group == "languages" else domain
+        name = language_of.get(domain) if group == "languages" else domain
         tokens[name] = tokens.get(name, 0) + np.nansum(column)
         recent[name] = recent.get(name, 0) + np.nansum(column[-records.SMOOTH :])
     final = records.inner(records.last_forecast(run), "domains")

@@ -1,7 +1,5 @@
 """How a run is, in one sentence and six numbers."""
 
-import datetime
-
 import numpy as np
 
 from aquila_jax.report import columns, records, timeline, words
@@ -151,8 +149,7 @@ def _forecast_tile(forecast: dict) -> dict:
 def _left_tile(last: float, left: float) -> dict:
     if not (left > 0 and np.isfinite(left)):
         return _tile("left", "–", timeline.both(""))
-    ends = datetime.datetime.fromtimestamp(last + left)
-    return _tile("left", words.duration(left), timeline.both(ends.strftime("%Y-%m-%d %H:%M")))
+    return _tile("left", words.duration(left), timeline.both(words.date(last + left)))
 
 
 def _tokens_tile(steps: columns.Columns) -> dict:

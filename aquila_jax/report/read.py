@@ -8,10 +8,12 @@ from pathlib import Path
 
 import orjson
 
-from aquila_jax.report import columns
+from aquila_jax.report import columns, words
 
 LOGS = ("metrics", "evaluations", "journal", "events")
 VALUES = ("config", "summary")
+STEPLESS = {"journal": 0, "events": 0}  # what is no measurement may come before the first step
+EXACT = 2**53  # the largest step that float64 and the page's script count
 BLOCK = 2000  # lines
 
 
@@ -58,7 +60,7 @@ def read_runs(workdirs: Sequence[Path], before: Sequence[Run] = ()) -> list[Run]
 
 def names(paths: Sequence[Path]) -> list[str]:
     """Shortest ends of the paths that tell all of them apart."""
-    parts = [path.resolve().parts for path in paths]
+    parts = [Path(words.path(path.resolve())).parts for path in paths]
     depth = 1
     ends = ["/".join(part[-depth:]) for part in parts]
     while len(set(ends)) < len(set(parts)):
@@ -112,7 +114,8 @@ def _replaced(path: Path, log: Log) -> bool:
 def read_rows(path: Path, log: Log) -> tuple[list[dict], Log]:
     """The rows after `log.offset` and the new log; damaged lines are counted, not fatal."""
     lines, after = read_lines(path, log)
-    rows, damaged = parse(lines, _exact, first=log.lines + 1)
+    otherwise = STEPLESS.get(path.stem)
+    rows, damaged = parse(lines, _exact, first=log.lines + 1, otherwise=otherwise)
     return rows, dataclasses.replace(after, damaged=log.damaged + damaged)
 
 
@@ -141,29 +144,43 @@ def read_lines(path: Path, log: Log) -> tuple[list[bytes], Log]:
 
 
 def parse(
-    lines: list[bytes], loads: Callable[[bytes], object], *, first: int
+    lines: list[bytes],
+    loads: Callable[[bytes], object],
+    *,
+    first: int,
+    otherwise: int | None = None,
 ) -> tuple[list[dict], tuple[int, ...]]:
-    """Rows, each with a whole `step`, and the numbers of damaged lines, counted from `first`."""
+    """Rows, each with a whole `step`, and the numbers of damaged lines, counted from `first`.
+
+    A row without a step gets `otherwise`; it is damaged if that is None.
+    """
     rows, damaged = [], []
     for i, line in enumerate(lines):
+        if not line.strip():
+            continue
         try:
-            row = loads(line) if line.strip() else {}
-            step = row.get("step", 0)
-            if type(step) is not int:
-                row["step"] = int(step)
+            row = loads(line)
+            row["step"] = _step(row.get("step", otherwise))
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             damaged.append(first + i)
             continue
-        if row:
-            row.setdefault("step", 0)
-            rows.append(row)
+        rows.append(row)
     return rows, tuple(damaged)
+
+
+def _step(value: object) -> int:
+    step = int(value)
+    if abs(step) > EXACT:
+        raise ValueError(f"step {step} is beyond what a page can count.")
+    return step
 
 
 def _numbers(line: bytes):
     """Fast for lines of numbers, nearly all of which hold an Infinity: a limit not set."""
     for word in (b"-Infinity", b"Infinity", b"NaN"):
-        line = line.replace(word, b"null")
+        if word in line:  # as a value, and not in the name of a domain
+            for mark in (b": ", b":", b", ", b",", b"["):
+                line = line.replace(mark + word, mark + b"null")
     return orjson.loads(line)
 
 
@@ -172,7 +189,12 @@ def _exact(text: bytes):
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return json.loads(text)
+        return printable(json.loads(text))
+
+
+def printable(value: object):
+    """The plain value with `?` for halves of surrogate pairs, which no page can hold."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def read_value(path: Path) -> dict:

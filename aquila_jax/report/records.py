@@ -4,7 +4,7 @@ import numpy as np
 
 from aquila_jax.report import columns
 from aquila_jax.report import goodput as goodputs
-from aquila_jax.report.read import Run
+from aquila_jax.report.read import EXACT, Run
 
 SMOOTH = 100  # steps behind a smoothed value, at most
 GROUPS = {"languages": "language_loss", "domains": "domain_loss"}
@@ -126,5 +126,6 @@ def number(value: object) -> float:
 
 
 def whole(value: object, otherwise: int) -> int:
-    """An integer, or what is given instead."""
-    return int(value) if isinstance(value, int | float) and np.isfinite(value) else otherwise
+    """An integer that a page can count, or what is given instead."""
+    known = isinstance(value, int | float) and abs(value) <= EXACT
+    return int(value) if known else otherwise

@@ -1,5 +1,6 @@
 """A small server that shows the page and follows its runs while they write."""
 
+import contextlib
 import gzip
 import threading
 import time
@@ -60,6 +61,11 @@ def follow(workdirs: Sequence[Path]) -> Callable[[], dict]:
 # The standard library's server is used by inheritance: there is no other door to it.
 class Answer(BaseHTTPRequestHandler):
     """`/` is the page, `/data.json?version=V` its contents, or only V if nothing is newer."""
+
+    def handle(self):
+        """Answers until the browser goes away, which is no error."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def do_GET(self):
         """Answers one question."""

@@ -1,7 +1,9 @@
 """What the page says, in every language it speaks, and how it writes numbers."""
 
+import datetime
 import json
 import math
+import os
 import re
 from pathlib import Path
 
@@ -108,6 +110,19 @@ def number(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(number(inner) for inner in value)
     return str(value)
+
+
+def date(seconds: float) -> str:
+    """Day and minute of a unix time in this machine's zone, where a calendar has it."""
+    try:
+        return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return "–"
+
+
+def path(place: Path) -> str:
+    """The path with U+FFFD for bytes that are no UTF-8."""
+    return os.fsencode(place).decode("utf-8", "replace")
 
 
 def duration(seconds: float) -> Text:

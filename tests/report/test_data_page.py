@@ -50,6 +50,17 @@ def test_it_is_whole_and_safe_and_beside_it_are_the_figures(account, tmp_path):
     assert len(json.loads(data)["tables"]) == 7
 
 
+def test_names_of_files_may_hold_any_byte(account, tmp_path):
+    account["sources"][0]["first_flaws"] = ["a\udcff.pdf:1 (it is encrypted)"]
+    page, _ = data_page.write(account, tmp_path / "data.html")
+    assert "a?.pdf:1" in page.read_text(encoding="utf-8")
+
+
+def test_the_page_may_not_lie_where_the_figures_go(account, tmp_path):
+    with pytest.raises(ValueError, match="x.json is where the figures would go"):
+        data_page.write(account, tmp_path / "x.json")
+
+
 def test_rules_stand_by_what_they_took_and_worn_domains_stand_out(account):
     tables = {table["id"]: table for table in data_page.contents(account)["tables"]}
     first, second = tables["rules"]["rows"]

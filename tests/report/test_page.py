@@ -1,6 +1,7 @@
 """The page: self-contained, safe, whole, and honest about what is missing."""
 
 import json
+import os
 import re
 import time
 
@@ -139,6 +140,53 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(run, act, said):
     shown = {panel["id"] for panel in contents(run)["panels"]}
     assert said in notes(run)
     assert shown == whole if act in KEEP_ALL else shown < whole
+
+
+def plan(total):
+    def act(run):
+        (run / "config.json").write_text(
+            json.dumps({"schedule": {"total": total}, "train": {"batch": 1}})
+        )
+        log = [entry for entry in rows_of(run / "journal.jsonl") if entry["kind"] != "forecast"]
+        synthetic.dump(run / "journal.jsonl", log)
+
+    return act
+
+
+def append(file, line):
+    def act(run):
+        (run / file).write_bytes((run / file).read_bytes() + line + b"\n")
+
+    return act
+
+
+def tell_milliseconds(run):
+    rows = rows_of(run / "events.jsonl")
+    rows[0]["time"] *= 1000
+    synthetic.dump(run / "events.jsonl", rows)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        plan(10**15),
+        plan(10**19),
+        plan(10**40),
+        tell_milliseconds,
+        append("journal.jsonl", b'{"step": 1e30, "kind": "decision"}'),
+        append("journal.jsonl", b'{"step": 1, "kind": "decision", "effective_step": 1e30}'),
+        append("journal.jsonl", b'{"step": 1, "kind": "steer", "author": "\\ud800"}'),
+    ],
+)
+def test_values_beyond_all_sense_do_not_cost_the_page(run, act, tmp_path):
+    act(run)
+    assert page.write_page([run], tmp_path / "page.html").stat().st_size > 10_000
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    run = synthetic.write_run(tmp_path / os.fsdecode(b"run\xff"), steps=100)
+    text = page.write_page([run], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>run\ufffd</title>" in text
 
 
 def test_an_empty_folder_waits(tmp_path):

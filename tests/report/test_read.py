@@ -65,11 +65,19 @@ def test_a_file_replaced_by_a_resume_is_read_again(tmp_path):
 
 
 def test_steps_without_sense_are_damaged(tmp_path):
-    odd = b'{"step": "x"}\n{"step": NaN}\n{"step": null}\n{"step": 2.0, "loss": 1.0}\n'
-    (tmp_path / "metrics.jsonl").write_bytes(odd)
+    odd = b'{"step": "x"}\n{"step": NaN}\n{"step": null}\n{"step": 1e30}\n{"loss": 1.0}\n'
+    for name in ("metrics", "evaluations", "journal"):
+        (tmp_path / f"{name}.jsonl").write_bytes(odd + b'\n{"step": 2.0, "kind": "x"}\n')
     run = read.read_run(tmp_path, "run")
-    assert run.logs["metrics"].damaged == (1, 2, 3)
-    assert run.metrics["step"].tolist() == [2]
+    assert run.logs["metrics"].damaged == run.logs["evaluations"].damaged == (1, 2, 3, 4, 5)
+    assert run.logs["journal"].damaged == (1, 2, 3, 4)  # it may tell of what comes before a step
+    assert run.metrics["step"].tolist() == [2] and len(run.evaluations) == len(run.journal) == 1
+
+
+def test_a_name_may_hold_what_looks_like_a_value(tmp_path):
+    line = b'{"step": 1, "domain_loss": {"NaNo": 2.0, "Infinity pool": [NaN]}, "x":-Infinity}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(line)
+    assert "domain_loss/NaNo" in read.read_run(tmp_path, "run").metrics.values
 
 
 def test_an_empty_folder_is_a_run_that_has_not_begun(tmp_path):

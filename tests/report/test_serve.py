@@ -1,6 +1,7 @@
 """The server: only what is new is sent, and errors are sentences."""
 
 import gzip
+import io
 import json
 import threading
 import urllib.error
@@ -63,6 +64,22 @@ def test_a_run_that_vanishes_is_an_answer_and_not_a_crash(address, tmp_path):
         assert answer.code == 503 and b"is not a folder" in answer.read()
     (tmp_path / "gone").rename(tmp_path / "run")
     assert json.loads(get(f"{address}/data.json"))["runs"]
+
+
+class Gone:
+    """A browser that asks and hangs up."""
+
+    def makefile(self, *_):
+        return io.BytesIO(b"GET / HTTP/1.1\r\n\r\n")
+
+    def sendall(self, _):
+        raise BrokenPipeError
+
+
+def test_a_browser_that_goes_away_is_no_error(tmp_path):
+    synthetic.write_run(tmp_path / "run", steps=100)
+    with serve.make_server([tmp_path / "run"], 0) as server:
+        serve.Answer(Gone(), ("127.0.0.1", 1), server)
 
 
 def test_a_port_in_use_is_a_sentence(address, tmp_path):
