@@ -7,7 +7,7 @@ import pytest
 
 from aquila_jax.ate.rules import RULES
 from aquila_jax.report import words
-from aquila_jax.tsm import alarms
+from aquila_jax.tsm import alarms, tokens
 
 
 def test_each_entry_speaks_every_language_with_the_same_places():
@@ -38,7 +38,7 @@ def test_chinese_advice_needs_no_other_evidence_than_the_english(kind):
 
 def test_every_rule_and_every_alarm_has_its_chinese():
     assert words.ADVICE.keys() == alarms.ADVICE.keys()
-    named = {f"rule.{rule.name}" for rule in RULES} | {"rule.undo", "rule.probe"}
+    named = {f"rule.{rule.name}" for rule in RULES} | {"rule.undo", "rule.probe", "rule.held_out"}
     assert named <= words.WORDS.keys()
 
 
@@ -48,6 +48,14 @@ def test_advice_falls_back_to_the_journal():
     whole = alarm | {"evidence": {"gain": 0.01, "threshold": 0.02}}
     assert "0.0100" in words.advice(whole)[0]["zh"]
     assert words.advice({})[0] == {"en": "", "zh": ""}
+
+
+@pytest.mark.parametrize("what", [*tokens.STATISTICS, "weight rms", "gradient norm"])
+def test_what_an_alarm_measured_is_told_in_chinese(what):
+    evidence = {"layer": 3, "ratio": 2.0, "domain": "7", "away": 3.0, "deviations": 9.0}
+    for kind in ("exploding_layer", "token_statistics"):
+        told = words.advice({"kind": kind, "evidence": evidence | {"what": what}})[0]["zh"]
+        assert not re.search("[a-z]", told.replace("`trace`", ""))
 
 
 @pytest.mark.parametrize(

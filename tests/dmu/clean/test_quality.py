@@ -1,11 +1,15 @@
 import gzip
+import inspect
 import json
+import re
 
 import pytest
 from datatrove.data import Document
 
+from aquila_jax.dmu.clean import chinese as rules_of_chinese
 from aquila_jax.dmu.clean import quality
 from aquila_jax.dmu.clean.settings import Chinese, English
+from aquila_jax.report.words import WORDS
 from tests.dmu.clean.texts import PROSE
 
 
@@ -35,6 +39,28 @@ def test_prose_passes():
 )
 def test_each_english_rule_has_its_text(text, rule):
     assert english(text) == rule
+
+
+CHAINS = {
+    "english": (quality.english_filters(English()), English()),
+    "chinese": (quality.chinese_filters(Chinese()), Chinese()),
+}
+NEVER = {"dup_para_frac", "dup_para_char_frac", "dup_line_char_frac", "short_line_ratio"}
+
+
+@pytest.mark.parametrize("language", CHAINS)
+def test_every_rule_has_words_in_the_report(language):
+    chain, limits = CHAINS[language]
+    sources = "".join(inspect.getsource(type(step.__self__)) for step in chain)
+    names = set(re.findall(r'return False, "(\w+)"', sources))
+    names |= {f"top_{n}_gram" for n, _ in limits.top_ngrams}
+    names |= {f"duplicated_{n}_n_grams" for n, _ in limits.repeated_ngrams}
+    names -= NEVER if language == "chinese" else set()  # whose thresholds are off
+    told = {f"rule.{language}_{name}" for name in names}
+    if language == "chinese":
+        rules = re.findall(r'return "(\w+)"', inspect.getsource(rules_of_chinese.broken_rule))
+        told |= {f"rule.{name}" for name in rules}
+    assert told == {key for key in WORDS if key.startswith(f"rule.{language}_")}
 
 
 def test_thresholds_come_from_the_settings():
