@@ -11,7 +11,7 @@ from aquila_jax.dmu import optional, places
 from aquila_jax.dmu.clean.settings import Settings, shaping
 from aquila_jax.dmu.manifest import Manifest, SourceReport
 from aquila_jax.dmu.progress import Report
-from aquila_jax.dmu.source_files import Reading, SourceFile, by_source, check
+from aquila_jax.dmu.source_files import FIRST_FLAWS, Reading, SourceFile, by_source, check
 from aquila_jax.dmu.sources import Source
 
 
@@ -117,7 +117,7 @@ def _reading(source: SourceFile, files: Sequence[SourceFile], account: dict) -> 
         flaws=sum(flaws.values()),
         first_flaws=tuple(
             place for place in first if place.startswith(tuple(f"{file}:" for file in own))
-        ),
+        )[:FIRST_FLAWS],
     )
 
 

@@ -115,10 +115,15 @@ def _sources(account: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaks(account: dict[str, Any]) -> dict[str, Any]:
-    leaks = (account["cleaning"] or {"leaks": {}})["leaks"]
+    cleaned = account["cleaning"] or {"leaks": {}}
+    counts = cleaned.get("leak_documents", {})  # older stores name every document, and count none
     rows = [
-        _row(item, words.count(len(held)), inside=[{"where": ", ".join(held[:20])}])
-        for item, held in leaks.items()
+        _row(
+            item,
+            words.count(counts.get(item, len(held))),
+            inside=[{"where": ", ".join(held[:20])}],
+        )
+        for item, held in cleaned["leaks"].items()
     ]
     return _table("leaks", ("item", "documents"), rows)
 

@@ -26,6 +26,7 @@ def account():
         ],
         "cleaning": {
             "documents_in": 5, "documents_out": 3, "masked": {"email": 2}, "leaks": {"q1": ["d9"]},
+            "leak_documents": {"q1": 2000},
             "duplicates": {"exact": 1, "near": 0},
             "groups": [{"domain": "web", "source": "forum", "in": 5, "out": 3}],
             "rules": {
@@ -67,6 +68,7 @@ def test_rules_stand_by_what_they_took_and_worn_domains_stand_out(account):
     assert first["cells"][0]["en"] == "english too short" and first["cells"][1] == "2"
     assert second["inside"][0]["text"] == EVIL and second["cells"][2] == "20.00\u202f%"
     assert tables["domains"]["rows"][0]["lags"]
+    assert tables["leaks"]["rows"][0]["cells"] == ["q1", "2,000"]
     for table in tables.values():
         assert all(len(row["cells"]) == len(table["head"]) for row in table["rows"])
 

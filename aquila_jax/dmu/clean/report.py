@@ -13,6 +13,7 @@ from aquila_jax.dmu.clean import documents as docs
 from aquila_jax.dmu.clean.settings import Settings, shaping
 
 EXCERPT = 200  # characters of a sample
+IDS = 20  # documents that are named of one cluster, or of one evaluation item
 DROPPED = ("screen", "poisoned", "exact", "near")
 
 
@@ -29,8 +30,9 @@ class CleaningReport:
     first_unreadable: tuple[str, ...]
     groups: tuple[dict[str, Any], ...]  # domain, language, source: in, out, dropped by rule
     rules: dict[str, dict[str, Any]]  # rule -> documents, characters, samples
-    duplicates: dict[str, Any]  # exact, near, clusters, largest, samples of ids
-    leaks: dict[str, list[str]]  # evaluation item -> documents that held it
+    duplicates: dict[str, Any]  # exact, near, clusters, largest, samples: first ids, their sizes
+    leaks: dict[str, list[str]]  # evaluation item -> first documents that held it
+    leak_documents: dict[str, int]  # evaluation item -> how many did
     unsearchable: int  # evaluation items too short to be looked for
     masked: dict[str, int]  # kind of personal data -> items
     poisoned: tuple[str, ...]  # files dropped as a whole
@@ -68,14 +70,14 @@ def make(folder: str, manifest: dict[str, Any], settings: Settings, **found: Any
     clusters: dict[int, list[str]] = {}
     sizes: collections.Counter[int] = collections.Counter()
     hit: dict[str, list[str]] = {}
+    hits: collections.Counter[str] = collections.Counter()
     for document in dropped(folder):
         _add_rule(rules, document, settings.samples)
         group = groups[_cell(document)]
         rule = document.metadata["rule"]
         group["dropped"][rule] = group["dropped"].get(rule, 0) + 1
         _add_cluster(clusters, sizes, document, settings.samples)
-        for item in document.metadata.get("items", ()):
-            hit.setdefault(item, []).append(document.id)
+        _add_leaks(hit, hits, document)
     masked: collections.Counter[str] = collections.Counter()
     characters = 0
     for document in kept(folder):
@@ -101,8 +103,10 @@ def make(folder: str, manifest: dict[str, Any], settings: Settings, **found: Any
             "clusters": len(sizes),
             "largest": max(sizes.values(), default=0),
             "samples": list(clusters.values()),
+            "sizes": [sizes[cluster] for cluster in clusters],
         },
         leaks=dict(sorted(hit.items())),
+        leak_documents=dict(sorted(hits.items())),
         masked=dict(sorted(masked.items())),
         settings=shaping(settings),
         **found,
@@ -135,13 +139,23 @@ def _add_rule(rules: dict[str, dict[str, Any]], document: data.Document, samples
         )
 
 
+def _add_leaks(
+    hit: dict[str, list[str]], hits: collections.Counter, document: data.Document
+) -> None:
+    for item in document.metadata.get("items", ()):
+        hits[item] += 1
+        if hits[item] <= IDS:
+            hit.setdefault(item, []).append(document.id)
+
+
 def _add_cluster(
     clusters: dict[int, list[str]], sizes: collections.Counter, document: data.Document, new: int
 ) -> None:
-    """Counts a member; the ids of the first `new` clusters are remembered."""
+    """Counts a member; the first ids of the first `new` clusters are remembered."""
     cluster = document.metadata.get("minhash_cluster_id", -1)
     if cluster < 0:
         return
     sizes[cluster] += 1
     if cluster in clusters or len(clusters) < new:
-        clusters.setdefault(cluster, []).append(document.id)
+        ids = clusters.setdefault(cluster, [])
+        ids += [document.id] if len(ids) < IDS else []

@@ -194,6 +194,14 @@ def test_more_shards_than_files_may_be_open(tmp_path):
     assert len(left) == 30 and made.documents_in == len(given) > 30
 
 
+def test_flaws_are_named_of_each_file(tmp_path):
+    counts = {"a": 12, "b": 5}
+    given = [Flaw(file=name, line=n, reason="x") for name in counts for n in range(counts[name])]
+    _, made = run(given, tmp_path / "work")
+    assert made.unreadable == counts
+    assert [place[0] for place in made.first_unreadable] == ["a"] * 10 + ["b"] * 5
+
+
 def test_half_a_character_is_no_reason_to_stop(tmp_path):
     half = "a\ud800b"
     given = [Document(text=half, id=half, language="code", source=half, place=half)]

@@ -12,6 +12,23 @@ def write(folder, rows):
             out.write(step, 0)
 
 
+MANIFEST = {"empty": 1, "unreadable": 2, "first_unreadable": ["f:3 (x)"]}
+
+
+def test_of_many_documents_some_are_named_and_all_are_counted(tmp_path):
+    many = report.IDS + 30
+    leak = {"rule": "leak", "evidence": "set:1", "items": ["set:1"]}
+    write(tmp_path / "dropped/screen", [(f"a{n}", "x", leak) for n in range(many)])
+    near = {"minhash_cluster_id": 4}
+    write(tmp_path / "dropped/near", [(f"b{n}", "x", near) for n in range(many)])
+    manifest = MANIFEST | {"inputs": [["documents", "en", "s", 2 * many, 2 * many]]}
+    made = report.make(str(tmp_path), manifest, Settings(), poisoned=(), unsearchable=0)
+    assert made.leaks == {"set:1": [f"a{n}" for n in range(report.IDS)]}
+    assert made.leak_documents == {"set:1": many}
+    assert made.duplicates["samples"] == [[f"b{n}" for n in range(report.IDS)]]
+    assert made.duplicates["sizes"] == [many]
+
+
 def test_counts_samples_leaks_and_masks(tmp_path):
     short = {"rule": "short", "evidence": "9 words"}
     leak = {"rule": "leak", "evidence": "set/1: what", "items": ["set/1", "set/2"]}
@@ -23,12 +40,7 @@ def test_counts_samples_leaks_and_masks(tmp_path):
         tmp_path / "clean/documents",
         [("e", "zz", {"minhash_cluster_id": 4, "masked": {"email": 2}}), ("f", "q", {})],
     )
-    manifest = {
-        "inputs": [["documents", "en", "s", 10, 2510]],
-        "empty": 1,
-        "unreadable": 2,
-        "first_unreadable": ["f:3 (x)"],
-    }
+    manifest = MANIFEST | {"inputs": [["documents", "en", "s", 10, 2510]]}
     made = report.make(
         str(tmp_path), manifest, Settings(samples=2), poisoned=("s x",), unsearchable=7
     )
