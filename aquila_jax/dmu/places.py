@@ -50,7 +50,7 @@ def _told(uri: str, what: str) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        raise OSError(f"{uri} cannot be {what} ({error or type(error).__name__}).") from error
+        raise OSError(f"{uri} cannot be {what} ({str(error) or type(error).__name__}).") from error
 
 
 def exists(uri: str) -> bool:
