@@ -1,6 +1,7 @@
 """What training carries from step to step on the host, and how it moves: pure, alike on every process."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -111,8 +112,13 @@ def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[d
         if name not in host.ledger.domains
     }
     ledger = ledgers.append(host.ledger, first, weights, sizes=new)
+    control = host.control
+    if any(share > 0 and not host.weights.get(name) for name, share in weights.items()):
+        # The monitor set this limit before it knew of the newcomer; it sets the next one.
+        control = control._replace(loss_limit=math.inf)
     line = {"kind": "mixture", "first_sequence": first, "weights": weights}
-    return dataclasses.replace(host, ledger=ledger, weights=weights), [line]
+    host = dataclasses.replace(host, ledger=ledger, weights=weights, control=control)
+    return host, [line]
 
 
 def leave_out(host: HostState, content: Mapping[str, Sequence]) -> HostState:

@@ -11,6 +11,6 @@ class Context:
     tokens: float  # targets learned from so far, this step included
     batch: int  # sequences a step
     micro_batches: int  # accumulated into one step
-    learning_rate: float | None = None  # that was asked for; None: not known
-    progress: float | None = None  # of the plan, 0 to 1; None: open-ended
-    weights: dict[str, float] | None = None  # the mixture this step was drawn from
+    learning_rate: float  # that was asked for
+    progress: float  # of the plan, 0 to 1
+    weights: dict[str, float]  # the mixture in force

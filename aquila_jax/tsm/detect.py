@@ -124,6 +124,11 @@ def shift(state: DetectorState, log_ratio: float) -> DetectorState:
     return state._replace(loss=moved)
 
 
+def forget_loss(state: DetectorState) -> DetectorState:
+    """Learns the loss anew, when a change of mixture moves it and nobody knows how far."""
+    return state._replace(loss=series.start())
+
+
 def smooth_loss(state: DetectorState, latest: float) -> float:
     """The loss without its noise, nats; `latest` while nothing has been learned."""
     return math.exp(state.loss.trend) if len(state.loss.values) else latest

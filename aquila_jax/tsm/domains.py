@@ -14,6 +14,8 @@ import numpy as np
 from aquila_jax.core.signals import Alarm
 from aquila_jax.tsm import alarms
 
+RARE = 0.01  # of a mixture: at four times the loss of the rest it would move the whole by 3 %
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DomainSettings:
@@ -86,9 +88,12 @@ def smooth(state: DomainState) -> np.ndarray:
 
 
 def expected(state: DomainState, weights_M: np.ndarray) -> float:
-    """Nats per target that a mixture should cost; NaN if it needs a domain never seen."""
-    used_M = weights_M > 0
-    return float(weights_M[used_M] @ smooth(state)[used_M] / weights_M[used_M].sum())
+    """Nats per target that a mixture should cost; NaN if domains never seen could move it."""
+    loss_M = smooth(state)
+    known_M = np.isfinite(loss_M)
+    if weights_M[~known_M].sum() > RARE * weights_M.sum():
+        return math.nan
+    return float(weights_M[known_M] @ loss_M[known_M] / weights_M[known_M].sum())
 
 
 def residuals(settings: DomainSettings, state: DomainState, seen_2M: np.ndarray) -> Residuals:

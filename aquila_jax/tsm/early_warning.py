@@ -61,7 +61,7 @@ def observe_ratio(
     *,
     step: int,
     ratio: float,
-    progress: float | None,
+    progress: float,
 ) -> tuple[WarningState, tuple[Alarm, ...]]:
     """The update ratio against `ratio_factor` times its reference (science 2.1)."""
     if not math.isfinite(ratio):
@@ -71,7 +71,7 @@ def observe_ratio(
     usual = state.usual + rate * ((expected_ratio(settings, progress) or 0.0) - state.usual)
     state = state._replace(ratio=smooth, usual=usual, ratio_steps=state.ratio_steps + 1)
     limit = usual * settings.ratio_factor if usual else settings.ratio_without_reference
-    young = not usual and (progress is None or progress < settings.ratio_first_progress)
+    young = not usual and progress < settings.ratio_first_progress
     if young or smooth <= limit:
         return state, ()
     scale = min(max(limit / smooth, 0.5), 1.0)
@@ -87,12 +87,12 @@ def observe_ratio(
     return state, (alarm,)
 
 
-def expected_ratio(settings: WarningSettings, progress: float | None) -> float | None:
-    """The reference at this progress, `None` without a reference or a plan.
+def expected_ratio(settings: WarningSettings, progress: float) -> float | None:
+    """The reference at this progress, `None` without a reference.
 
     It stands in the middle of its parts; before the first of them it goes on as it rises there.
     """
-    if not settings.reference or progress is None:
+    if not settings.reference:
         return None
     place = min(max(progress, 0.0), 1.0) * len(settings.reference) - 0.5
     first, second = (*settings.reference, settings.reference[0])[:2]

@@ -69,7 +69,7 @@ class MonitorState(NamedTuple):
     supply: supply.SupplyState
     survey: survey.SurveyState
     tokens: tokens.TokenState
-    weights_M: np.ndarray  # of the mixture seen last; empty: not told
+    weights_M: np.ndarray  # of the mixture seen last; empty: none yet
     raised: dict[str, int]  # alarm -> step at which it was told last
 
 
@@ -134,18 +134,19 @@ def observe(
 
 
 def _follow_mixture(settings, state, context):
-    """A change of weights moves the expected loss by a known amount; the detector is told."""
-    if context.weights is None:
-        return state
+    """A change of weights moves the loss, by a known amount or not; the detector is told."""
     weights_M = np.array([context.weights.get(name, 0.0) for name in settings.domains])
     if np.array_equal(weights_M, state.weights_M):
         return state
     if len(state.weights_M):
         before = domains.expected(state.domain, state.weights_M)
         after = domains.expected(state.domain, weights_M)
-        if np.isfinite(before) and np.isfinite(after):
-            moved = detect.shift(state.detector, float(np.log(after / before)))
-            state = state._replace(detector=moved)
+        known = math.isfinite(before) and math.isfinite(after)
+        state = state._replace(
+            detector=detect.shift(state.detector, math.log(after / before))
+            if known
+            else detect.forget_loss(state.detector)
+        )
     return state._replace(weights_M=weights_M, supply=supply.start(len(weights_M)))
 
 
@@ -188,8 +189,6 @@ def _observe_domains(settings, state, signals, *, context, verdict):
 
 
 def _observe_supply(settings, state, signals, context):
-    if not len(state.weights_M):
-        return state, ()
     supplied, raised = supply.observe(
         settings.supply,
         state.supply,

@@ -42,8 +42,6 @@ def _updates(settings, state, signals, context):
         settings.warning, state.warning, step=step, ratio=ratio, progress=context.progress
     )
     state = state._replace(warning=warning)
-    if context.learning_rate is None:
-        return state, raised
     drifting, grown = drift.observe(
         settings.updates,
         state.updates,

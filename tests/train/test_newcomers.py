@@ -1,6 +1,8 @@
 """A store joins a running job: refused when it cannot, the same after a stop and through a rewind."""
 
+import dataclasses
 import json
+import math
 import shutil
 
 import pytest
@@ -73,6 +75,18 @@ def test_a_store_that_cannot_join_says_why(runs, config, tmp_path, new):
     )
     with pytest.raises(ValueError, match=r"domains \['zh_new'\] have fewer tokens than one sequen"):
         newcomers.inspect(config, store, tiny)
+
+
+def test_the_first_step_with_a_newcomer_has_no_limit_made_without_it(config):
+    sizes = {"old": 1000, "older": 1000}
+    host = hosts.start(config, Mentor(config, dict.fromkeys(sizes, "en"), {}), sizes)
+    host = dataclasses.replace(host, control=host.control._replace(loss_limit=4.0))
+    same, _ = hosts.remix(host, {"old": 0.7, "older": 0.3})
+    assert same.control.loss_limit == 4.0
+    told = {"domains": {"new": {"sequences": 1000}}}
+    joined = dataclasses.replace(host, joined=(told,))
+    after, _ = hosts.remix(joined, {"old": 0.7, "older": 0.2, "new": 0.1})
+    assert after.control.loss_limit == math.inf
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def run(seed: int, steps: int, *, layers: int = 4, change=lambda step, fields: f
         )
 
 
+def context(step: int, *, tokens: float = 1.0, batch: int = 8) -> Context:
+    """The `Context` of a step of which nothing else matters."""
+    rest = {"learning_rate": 1e-3, "progress": 0.5, "weights": {}}
+    return Context(step=step, tokens=tokens, batch=batch, micro_batches=1, **rest)
+
+
 def filled(loss_of, *, steps=1000, noise=0.0, tokens=1000, seed=0):
     """A history of `loss_of(n)` -> losses `[M]`, with equal tokens for each domain."""
     rng = np.random.default_rng(seed)

@@ -128,6 +128,8 @@ def test_a_domain_may_join():
     assert np.isnan(domains.smooth(wider)[4])
     np.testing.assert_array_equal(domains.smooth(wider)[:4], domains.smooth(state))
     assert math.isnan(domains.expected(wider, np.array([0, 0, 0, 0.5, 0.5])))
+    rare = domains.expected(wider, np.array([0, 0, 0, 0.995, 0.005]))
+    assert rare == pytest.approx(domains.smooth(wider)[3])
     for step in range(401, 500):
         seen = np.stack((np.append(BASE, 9.0) * 256, np.full(5, 256.0)))
         wider, alarms = domains.observe(

@@ -182,8 +182,30 @@ def test_a_changed_mixture_moves_the_limit_at_once():
 
     assessments, _ = watch(steps())
     assert "spike" not in kinds(assessments) and "slow_divergence" not in kinds(assessments)
-    without = [(s, dataclasses.replace(c, weights=None)) for s, c in steps()]
+    same = dict.fromkeys(synthetic.DOMAINS, 0.25)
+    without = [(s, dataclasses.replace(c, weights=same)) for s, c in steps()]
     assert "spike" in kinds(watch(without)[0])
+
+
+def test_a_domain_never_seen_is_no_spike_when_it_comes_in():
+    """What it costs nobody knows, so the loss is learned anew and has no limit meanwhile."""
+
+    def steps():
+        rng = np.random.default_rng(0)
+        for signals, context in synthetic.run(0, 520):
+            new = 0.3 * (context.step > 400)
+            share = np.array([1 - new, new, 0, 0])
+            tokens = share * synthetic.TOKENS
+            nats = np.array([3.0, 5.0, 1, 1]) * np.exp(0.01 * rng.standard_normal(4)) * tokens
+            signals = signals._replace(
+                loss=nats.sum() / synthetic.TOKENS, domain_nats_M=nats, domain_tokens_M=tokens
+            )
+            weights = dict(zip(synthetic.DOMAINS, share.tolist(), strict=True))
+            yield signals, dataclasses.replace(context, weights=weights)
+
+    assessments, _ = watch(steps())
+    assert not {"spike", "repeated_spikes"} & set(kinds(assessments))
+    assert assessments[400].loss_limit == np.inf and assessments[-1].loss_limit < 5
 
 
 def test_domains_may_join_a_running_job(clean):

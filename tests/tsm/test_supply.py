@@ -5,7 +5,6 @@ import pytest
 
 from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.tsm import monitor, supply
-from aquila_jax.tsm.context import Context
 from tests.tsm import synthetic
 
 SETTINGS = supply.SupplySettings()
@@ -33,7 +32,7 @@ def watch(counts_KM, weights_KM, *, batch, filled_M=1.0):
             state,
             counts_M * (LENGTH * filled_M),
             weights_M=weights_M,
-            context=Context(step=step, tokens=1.0, batch=batch, micro_batches=1),
+            context=synthetic.context(step, batch=batch),
             names=names,
         )
         raised += [(step, alarm) for alarm in alarms]

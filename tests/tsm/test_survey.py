@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 
 from aquila_jax.tsm import progress, survey
-from aquila_jax.tsm.context import Context
-from tests.tsm.synthetic import filled
+from tests.tsm.synthetic import context, filled
 
 SETTINGS = survey.SurveySettings()
-
-
-def context(step):
-    return Context(step=step, tokens=step * 2000.0, batch=8, micro_batches=1)
 
 
 def look(loss_of, *, looks=(1000,), settings=SETTINGS, noise=0.01):
@@ -23,7 +18,7 @@ def look(loss_of, *, looks=(1000,), settings=SETTINGS, noise=0.01):
             settings,
             state,
             seen,
-            context=context(step),
+            context=context(step, tokens=step * 2000.0),
             languages=("en", "zh"),
         )
         raised += [(step, alarm.kind) for alarm in alarms]
