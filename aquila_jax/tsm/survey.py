@@ -57,10 +57,9 @@ def look(
     slope, error = progress.overall(history, line)
     state = state._replace(slope=slope, slope_error=error)
     if math.isnan(state.first_loss):
-        first = float(history.nats_KM[:2].sum() / max(history.counts_KM[:2].sum(), 1.0))
-        state = state._replace(first_loss=first)
-    late = history.tokens_K > 2 / 3 * history.tokens_K[-1]
-    loss = float(history.nats_KM[late].sum() / max(history.counts_KM[late].sum(), 1.0))
+        trusted = np.flatnonzero(history.counts_KM.sum(1))
+        state = state._replace(first_loss=_mean(history, trusted[:2]))
+    loss = _mean(history, history.tokens_K > 2 / 3 * history.tokens_K[-1])
     state, raised = _plateau(settings, state, context, loss)
     raised += _stalled(settings, state, context, loss)
     raised += _imbalance(settings, history, context, languages)
@@ -76,6 +75,12 @@ def follow_weights(
     if before.shape != weight_std_PN.shape or since <= 0:
         return state, None
     return state, trajectory.distances(before, weight_std_PN, since)
+
+
+def _mean(history, which):
+    """Nats per target over some blocks; NaN where none of their steps could be trusted."""
+    counts = history.counts_KM[which].sum()
+    return float(history.nats_KM[which].sum() / counts) if counts else math.nan
 
 
 def _plateau(settings, state, context, loss):
@@ -96,7 +101,8 @@ def _plateau(settings, state, context, loss):
 def _stalled(settings, state, context, loss):
     fall = 1 - loss / state.first_loss
     learning = state.slope < -2 * state.slope_error
-    if context.step < settings.stalled_steps or fall > settings.stalled_fall or learning:
+    flat = fall <= settings.stalled_fall  # not where one of the two is unknown
+    if context.step < settings.stalled_steps or learning or not flat:
         return ()
     evidence = {"fall": fall, "steps": context.step, "loss": loss, "slope": state.slope}
     return (alarms.make("stalled", context.step, confidence=0.9, **evidence),)

@@ -55,6 +55,18 @@ def test_a_run_that_cannot_learn_is_told_and_a_slow_one_is_not():
     assert "stalled" not in [kind for _, kind in slow]
 
 
+def test_early_steps_that_could_not_be_trusted_are_not_the_first_loss():
+    seen = filled(lambda n: [10.4, 10.4], steps=400)
+    lost = np.arange(len(seen.step_K))[:, None] >= 2
+    seen = seen._replace(nats_KM=seen.nats_KM * lost, counts_KM=seen.counts_KM * lost)
+    given = {"context": context(400, tokens=8e5), "languages": ("en", "zh")}
+    state, raised = survey.look(SETTINGS, survey.start(), seen, **given)
+    assert state.first_loss == pytest.approx(10.4) and "stalled" in [a.kind for a in raised]
+    none = seen._replace(counts_KM=0 * seen.counts_KM)
+    state, raised = survey.look(SETTINGS, survey.start(), none, **given)
+    assert np.isnan(state.first_loss) and raised == ()
+
+
 def test_a_language_that_stops_is_told():
     def stopped(n):
         return [2 + 60 * n**-0.3, 2.2 + 60 * min(n, 1.25e6) ** -0.3]
