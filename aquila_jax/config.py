@@ -142,6 +142,11 @@ def located(config: Config, workdir: Path) -> Config:
     return build(Config, _fill(plain(config), staging.home(workdir)), "config")
 
 
+def domains(config: Config) -> int:
+    """How many domains a store has that `config.prepare` makes; sources held out are none."""
+    return len({source.name for source in config.prepare.sources if source.split == "train"})
+
+
 def differences(a: dict, b: dict, where: str = "") -> list[str]:
     """`model.layers: 4 -> 6` for every leaf in which two plain configurations differ."""
     lines = []

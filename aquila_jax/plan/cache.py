@@ -13,11 +13,11 @@ from aquila_jax.config import Config
 from aquila_jax.plan.candidates import Candidate, applied
 
 # The sources that the compiled step and its report are made of.
-_SOURCES = ("core/sharding.py", "core/signals.py", "model/*.py", "ate/optimizer.py",
-            "ate/schedules.py", "ate/transforms.py", "train/ahead.py", "train/layers.py",
-            "train/state.py", "train/step.py", "tsm/metrics.py", "plan/candidates.py",
-            "plan/chips.py", "plan/compile.py", "plan/hlo.py", "plan/measure.py",
-            "plan/roofline.py")  # fmt: skip
+_SOURCES = ("core/sharding.py", "core/signals.py", "model/*.py", "ate/offload.py",
+            "ate/optimizer.py", "ate/schedules.py", "ate/transforms.py", "train/ahead.py",
+            "train/layers.py", "train/state.py", "train/step.py", "tsm/metrics.py",
+            "plan/candidates.py", "plan/chips.py", "plan/compile.py", "plan/hlo.py",
+            "plan/measure.py", "plan/roofline.py", "plan/sketch.py", "plan/topology.py")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "libtpu", "flax", "optax")
 
 
@@ -25,7 +25,7 @@ def fingerprint(config: Config, candidate: Candidate) -> str:
     """Of the program and its layout, the code and the compiler: not of the devices."""
     plain = configuration.plain(applied(config, candidate))
     shaping = {key: plain[key] for key in ("model", "optimizer", "schedule")}
-    shaping |= {"length": config.data.length, "domains": len(config.prepare.sources)}
+    shaping |= {"length": config.data.length, "domains": configuration.domains(config)}
     layout = dataclasses.asdict(candidate)
     key = json.dumps([shaping, layout, sources(), versions()], sort_keys=True)
     return hashlib.sha256(key.encode()).hexdigest()[:24]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from aquila_jax.config import Config
+from aquila_jax.config import Config, domains
 from aquila_jax.core.sharding import spec
 from aquila_jax.core.signals import Batch, Control
 from aquila_jax.plan import cache, executable
@@ -24,12 +24,11 @@ class Ahead(NamedTuple):
 
 def program(config: Config) -> Program:
     """What the step is specialised on, if the store has the domains of `config.prepare`."""
-    domains = {source.name for source in config.prepare.sources if source.split == "train"}
     return Program(
         model=config.model,
         optimizer=config.optimizer,
         schedule=config.schedule,
-        domains=len(domains),
+        domains=domains(config),
     )
 
 
