@@ -8,7 +8,7 @@ One alphabet names every axis, in variable suffixes, einsums, weight shapes and 
 
 import collections
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -23,22 +23,31 @@ ACTIVATIONS = WEIGHTS | {"B": ("data", "fsdp"), "L": "context", "D": None}
 
 def make_mesh(shape: dict[str, int], devices=None) -> jax.sharding.Mesh:
     """A mesh with every axis of `MESH_AXES`; one axis may be -1: all devices left over."""
-    unknown = set(shape) - set(MESH_AXES)
-    if unknown:
-        raise ValueError(f"mesh axes {sorted(unknown)} do not exist; the axes are {MESH_AXES}.")
     devices = jax.devices() if devices is None else devices
-    sizes = [shape.get(axis, 1) for axis in MESH_AXES]
-    known = math.prod(size for size in sizes if size != -1)
-    if sizes.count(-1) == 1 and len(devices) % known == 0:
-        sizes = [len(devices) // known if size == -1 else size for size in sizes]
-    if math.prod(sizes) != len(devices):
-        wanted = dict(zip(MESH_AXES, sizes, strict=True))
-        raise ValueError(
-            f"mesh {wanted} must multiply to the {len(devices)} devices present; "
-            "set one axis to -1 to take what is left."
-        )
+    sizes = list(axis_sizes(shape, len(devices)).values())
     explicit = (AxisType.Explicit,) * len(MESH_AXES)
     return jax.sharding.Mesh(arranged(sizes, devices), MESH_AXES, axis_types=explicit)
+
+
+def axis_sizes(shape: Mapping[str, int], devices: int) -> dict[str, int]:
+    """Devices along each axis of `MESH_AXES`; ValueError if there is no such mesh."""
+    if unknown := set(shape) - set(MESH_AXES):
+        raise ValueError(f"mesh axes {sorted(unknown)} do not exist; the axes are {MESH_AXES}.")
+    sizes = {axis: shape.get(axis, 1) for axis in MESH_AXES}
+    fixed = [size for size in sizes.values() if size != -1]
+    if min(fixed) < 1 or len(fixed) < len(sizes) - 1:
+        raise ValueError(
+            f"mesh {dict(shape)} must have at least 1 device along each axis; one axis, and no "
+            "more, may be -1 to take what is left."
+        )
+    left = devices // math.prod(fixed)
+    sizes = {axis: left if size == -1 else size for axis, size in sizes.items()}
+    if math.prod(sizes.values()) != devices:
+        raise ValueError(
+            f"mesh {dict(shape)} must multiply to the {devices} devices that there are; set one "
+            "axis to -1 to take what is left."
+        )
+    return sizes
 
 
 def arranged(sizes: Sequence[int], devices: Sequence[jax.Device]) -> np.ndarray:

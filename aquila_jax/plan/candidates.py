@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from aquila_jax.config import Config
+from aquila_jax.core.sharding import axis_sizes
 
 REMATS = ("dots_with_no_batch_dims_saveable", "nothing_saveable")
 AXES = ("data", "fsdp", "tensor", "context")
@@ -68,14 +69,13 @@ def applied(config: Config, candidate: Candidate) -> Config:
 
 def as_configured(config: Config, devices: int) -> Candidate:
     """The layout that the configuration itself asks for; ValueError if it is impossible."""
-    sizes = {axis: config.train.mesh.get(axis, 1) for axis in AXES}
-    known = math.prod(size for size in sizes.values() if size != -1)
-    sizes = {axis: devices // known if size == -1 else size for axis, size in sizes.items()}
-    if math.prod(sizes.values()) != devices:
+    sizes = axis_sizes(config.train.mesh, devices)
+    if idle := math.prod(size for axis, size in sizes.items() if axis not in AXES) - 1:
         raise ValueError(
-            f"train.mesh={config.train.mesh} must multiply to the {devices} devices of the "
-            "topology; set one axis to -1 to take what is left."
+            f"train.mesh={config.train.mesh} leaves {idle} of {idle + 1} devices without work of "
+            f"their own, for no model has experts yet; the axes that share work are {AXES}."
         )
+    sizes = {axis: sizes[axis] for axis in AXES}
     require(config, sizes)
     train = config.train
     shards, micro = sizes["data"] * sizes["fsdp"], train.batch // train.accumulate

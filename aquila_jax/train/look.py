@@ -10,16 +10,14 @@ import jax
 from aquila_jax import checkpoint
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
-from aquila_jax.core import sharding
 from aquila_jax.core.journal import read_lines
 from aquila_jax.dmu import account, places, prior, recipe, staging, trace
 from aquila_jax.dmu.ledger import Ledger
 from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
-from aquila_jax.train import host, newcomers
+from aquila_jax.train import host, machinery, newcomers
 from aquila_jax.train.host import HostState
-from aquila_jax.train.machinery import machine
 from aquila_jax.train.state import TrainState, abstract_state
 
 
@@ -36,7 +34,7 @@ def restore(
     config: Config, workdir: Path, *, step: int | None, report: Callable[[str], None]
 ) -> tuple[TrainState, HostState]:
     """The newest whole checkpoint, or that of `step`, on the mesh in force."""
-    program = machine(config, open_store(config.data.store)).program
+    program = machinery.machine(config, open_store(config.data.store)).program
     checkpoints = checkpoint.Checkpoints(
         places.for_orbax(places.join(staging.home(workdir), "checkpoints")), keep=None
     )
@@ -57,7 +55,7 @@ def evaluate(
 ) -> Iterator[dict]:
     """Lines as in evaluations.jsonl, measured now; `questions` beside the configuration's."""
     config = read_config(workdir)
-    with jax.set_mesh(sharding.make_mesh(dict(config.train.mesh))):
+    with jax.set_mesh(machinery.mesh(config)):
         state, where = restore(config, workdir, step=step, report=report)
         plan = suite.EvaluateConfig(
             heldout_tokens=config.evaluate.heldout_tokens,
@@ -111,7 +109,7 @@ def _finished(workdir: Path) -> dict[int, dict]:
 def _stream(workdir: Path, report: Callable) -> tuple[Stream, Ledger]:
     """What the run reads, in the order of its newest checkpoint."""
     config = read_config(workdir)
-    with jax.set_mesh(sharding.make_mesh(dict(config.train.mesh))):
+    with jax.set_mesh(machinery.mesh(config)):
         _, where = restore(config, workdir, step=None, report=report)
     store = newcomers.open_all(config, where.joined)
     return Stream(store, config.data.length, config.data.packing), where.ledger

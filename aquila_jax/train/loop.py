@@ -7,8 +7,7 @@ from typing import Literal
 import jax
 
 from aquila_jax.config import Config
-from aquila_jax.core import sharding
-from aquila_jax.train import distributed, summary
+from aquila_jax.train import distributed, machinery, summary
 from aquila_jax.train.run import Run
 from aquila_jax.train.stop import StopSignal
 
@@ -27,9 +26,8 @@ def train(
     then changes the control, the ledger, or the course of this loop. "called" means that the
     mentor, or a person, stopped the run for a person to look at. `devices`: all by default.
     """
-    mesh = sharding.make_mesh(dict(config.train.mesh), devices)
     with (
-        jax.set_mesh(mesh),
+        jax.set_mesh(machinery.mesh(config, devices)),
         Run(config, workdir, report=report) as run,
         StopSignal() as stop,
         distributed.together(),

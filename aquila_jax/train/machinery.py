@@ -8,13 +8,22 @@ from typing import Any
 import jax
 
 from aquila_jax.config import Config
+from aquila_jax.core.sharding import make_mesh
 from aquila_jax.dmu.store import TokenStore
 from aquila_jax.dmu.stream import Stream
+from aquila_jax.plan.candidates import require
 from aquila_jax.train import newcomers, oddity
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.state import Program
 from aquila_jax.tsm import band
+
+
+def mesh(config: Config, devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
+    """The mesh that `config` asks for, by default of all devices; ValueError if it cannot be."""
+    made = make_mesh(dict(config.train.mesh), devices)
+    require(config, made.shape)
+    return made
 
 
 def machine(config: Config, store: TokenStore) -> Machine:

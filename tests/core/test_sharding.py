@@ -49,3 +49,31 @@ def test_a_single_slice_has_no_number_and_hosts_of_a_cpu_are_no_slices():
 def test_an_axis_that_would_cross_slices_is_refused():
     with pytest.raises(ValueError, match=r"data=1 must be a multiple of the 2 slices"):
         sharding.arranged([1, 32, 1, 1, 1], slices(2, (4, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes"),
+    [
+        ({}, (1, 1, 1, 1, 1)),
+        ({"data": -1}, (8, 1, 1, 1, 1)),
+        ({"fsdp": 2, "expert": -1}, (1, 2, 1, 1, 4)),
+    ],
+)
+def test_one_axis_takes_what_the_others_leave(shape, sizes):
+    found = sharding.axis_sizes(shape, 8 if shape else 1)
+    assert found == dict(zip(sharding.MESH_AXES, sizes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"data": -1, "fspd": 4}, r"axes \['fspd'\] do not exist"),
+        ({"data": 0, "fsdp": -1}, "at least 1 device along each axis"),
+        ({"data": -2, "fsdp": -8}, "at least 1 device along each axis"),
+        ({"data": -1, "fsdp": -1}, "one axis, and no more, may be -1"),
+        ({"data": -1, "fsdp": 3}, "must multiply to the 8 devices"),
+    ],
+)
+def test_a_mesh_that_cannot_be_is_refused_in_a_sentence(shape, message):
+    with pytest.raises(ValueError, match=message):
+        sharding.axis_sizes(shape, 8)

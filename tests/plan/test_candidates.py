@@ -56,6 +56,8 @@ def test_a_batch_that_the_devices_do_not_divide_is_rounded_a_little_or_not_at_al
         ({"tensor": 4, "fsdp": -1}, r"kv_heads=2 must be a multiple of tensor=4"),
         ({"context": 3, "fsdp": -1}, r"multiply to the 8 devices"),
         ({"fsdp": 16}, r"multiply to the 8 devices"),
+        ({"expert": 2, "data": -1}, r"leaves 1 of 2 devices without work"),
+        ({"data": -1, "fspd": 4}, r"mesh axes \['fspd'\] do not exist"),
         ({"data": 8}, None),
     ],
 )
