@@ -22,7 +22,7 @@ PERIOD = 60.0  # seconds between two signs of life
 
 
 def call(function: Callable, *given: Any, say: Callable[[str], None], **named: Any) -> Any:
-    """`function(*given, **named)`, all of it picklable; its ValueError is raised here."""
+    """`function(*given, **named)`, all of it picklable; its ValueError or OSError is one here."""
     command = [sys.executable, "-m", "aquila_jax.plan.child"]
     files = (tempfile.TemporaryFile() for _ in range(3))
     with next(files) as job, next(files) as answer, next(files) as words:
@@ -66,7 +66,7 @@ def _main() -> None:
     function, given, named = pickle.load(sys.stdin.buffer)
     try:
         answer = "value", function(*given, **named)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         answer = "refused", str(error)
     with out:
         pickle.dump(answer, out)

@@ -1,5 +1,6 @@
 """The verb `plan`: from names of slices to a table, and JSON if wanted."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def run(
         raise ValueError(f"--save keeps one program, but {len(wanted)} topologies are given.")
     if how.tries < 1:
         raise ValueError(f"--tries {how.tries} must be at least 1.")
+    for file in filter(None, (out, save)):
+        require_place(file)
     plans = [priced(search.best(config, slice_, how), price) for slice_ in wanted]
     for plan in plans:
         how.say("\n".join(table.details(plan)))
@@ -55,6 +58,16 @@ def run(
         cache.write_json(out, {"note": NOTE, "plans": plans})
     if save:
         keep(config, plans[0], how, file=save)
+
+
+def require_place(file: Path) -> None:
+    """An error unless a file can be written there, before minutes of compiling are spent on it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise ValueError(
+            f"{file} cannot be written, for it is a folder or lies in one that is not yours; name "
+            "another file."
+        )
 
 
 def priced(plan: dict, price: float | None) -> dict:

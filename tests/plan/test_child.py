@@ -16,6 +16,7 @@ from aquila_jax.plan import child, topology
         (int, "x", "invalid literal"),
         (os._exit, 7, "ended with code 7"),
         (len, 3, "has no len"),
+        (os.listdir, "/nope", r"^\[Errno 2\] No such file or directory: '/nope'$"),
     ],
 )
 def test_what_goes_wrong_in_the_child_is_one_error_here(function, argument, words):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from aquila_jax.cli import main
-from aquila_jax.plan import chips
+from aquila_jax.plan import chips, search, topology
 
 SETTINGS = (
     "model.vocab=500", "model.layers=3", "model.embed=256", "model.ffn=512", "model.head_dim=128",
@@ -42,6 +42,16 @@ def plan(tmp_path):
         return code, out.getvalue(), errors.getvalue()
 
     return run
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_compiled(
+    plan, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(topology, "require", lambda: None)
+    monkeypatch.setattr(search, "best", lambda *_: pytest.fail("compiled"))
+    for option in ("--save", "--out"):
+        code, _, complaint = plan("--topology", "v5e-4", f"{option}={tmp_path}")
+        assert code == 1 and f"{tmp_path} cannot be written" in complaint
 
 
 @needs_libtpu
