@@ -9,6 +9,12 @@ from jax.experimental import serialize_executable
 
 from aquila_jax.plan import cache
 
+# What bytes that `save` did not write raise when they are taken for a pickle.
+_NO_PROGRAM = (
+    pickle.UnpicklingError, EOFError, ImportError, AttributeError, LookupError, TypeError,
+    ValueError,
+)  # fmt: skip
+
 
 def save(compiled: jax.stages.Compiled, file: Path, *, fingerprint: str) -> None:
     """Writes the program, with what it was made of and by, whole or not at all."""
@@ -29,13 +35,14 @@ def load(file: Path, mesh: jax.sharding.Mesh, *, fingerprint: str) -> Any:
     try:
         kept = pickle.loads(file.read_bytes())
         program, trees = kept["program"], kept["trees"]
+        made_of, made_by = kept["fingerprint"], kept["versions"]
     except FileNotFoundError as error:
         raise ValueError(f"{file} does not exist; plan --save FILE writes it.") from error
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+    except _NO_PROGRAM as error:
         raise ValueError(f"{file} is no compiled step, or not a whole one.") from error
-    if kept["fingerprint"] != fingerprint:
+    if made_of != fingerprint:
         raise ValueError(f"{file} was compiled for another configuration, layout or code.")
-    if kept["versions"] != (here := cache.versions()):
-        raise ValueError(f"{file} was compiled with {kept['versions']}, but here is {here}.")
+    if made_by != (here := cache.versions()):
+        raise ValueError(f"{file} was compiled with {made_by}, but here is {here}.")
     devices = list(mesh.devices.flat)
     return serialize_executable.deserialize_and_load(program, *trees, execution_devices=devices)

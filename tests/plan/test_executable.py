@@ -101,7 +101,19 @@ def test_a_program_of_another_making_is_refused(saved, small, eight, tmp_path):
         ahead.load(small, eight, other)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"hello"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: b[: len(b) // 2],
+        lambda b: b"",
+        lambda b: b"hello",
+        lambda b: b"Fine.\n.",  # ValueError: no float
+        lambda b: b"cnowhere\nx\n.",  # ImportError
+        lambda b: b"cpickle\nnothing\n.",  # AttributeError
+        lambda b: b"0.",  # IndexError or UnpicklingError
+        lambda b: pickle.dumps({"program": b"", "trees": ()}),
+    ],
+)
 def test_half_a_program_is_no_program(saved, small, eight, tmp_path, damage):
     file = tmp_path / "damaged.bin"
     file.write_bytes(damage(saved[0].read_bytes()))
