@@ -1,4 +1,4 @@
-"""The mesh, and the two tables that say how every array is laid out on it.
+"""The mesh, and the tables that say how every array is laid out on it.
 
 One alphabet names every axis, in variable suffixes, einsums, weight shapes and below:
 
@@ -19,6 +19,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 MESH_AXES = ("data", "fsdp", "tensor", "context", "expert")  # always all; unused ones have size 1
 WEIGHTS = {"D": "fsdp", "H": "tensor", "G": "tensor", "F": "tensor", "V": "tensor", "E": "expert"}
 ACTIVATIONS = WEIGHTS | {"B": ("data", "fsdp"), "L": "context", "D": None}
+WHOLE = ACTIVATIONS | {"L": None}  # keys and values, read whole by each part of the queries
 
 
 def make_mesh(shape: dict[str, int], devices=None) -> jax.sharding.Mesh:

@@ -34,7 +34,7 @@ def fastest(q_BLHK: jax.Array) -> str:
     part = L // jax.sharding.get_abstract_mesh().shape["context"]
     if platform() == "tpu" and splash.fits(part, K):
         return "splash"
-    if platform() == "gpu" and cudnn.fits(q_BLHK.dtype.name, K):
+    if platform() == "gpu" and cudnn.fits(q_BLHK.dtype.name, K, part):
         return "cudnn"
     return "xla"
 

@@ -3,10 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from aquila_jax.core.sharding import ACTIVATIONS, spec
+from aquila_jax.core.sharding import WHOLE, spec
 from aquila_jax.model.target import platform
 
-WHOLE = ACTIVATIONS | {"L": None}
 HALVES = ("bfloat16", "float16")
 
 
@@ -16,11 +15,9 @@ def cudnn_attention(q_BLHK, k_BLGK, v_BLGK, segment_ids_BL):
     cuDNN knows no segment ids, and left to its causal mask it attends across documents without
     a word (MaxText #4476). So it gets the whole mask, `[B, 1, L, L]` in half precision.
     """
-    if q_BLHK.dtype.name not in HALVES and platform() == "gpu":
-        raise ValueError(
-            f"cuDNN attention computes in half precision, not in {q_BLHK.dtype.name}; set "
-            "model.compute_dtype='bfloat16' or model.attention='xla'."
-        )
+    if platform() == "gpu":
+        context = jax.sharding.get_abstract_mesh().shape["context"]
+        require(q_BLHK.dtype.name, q_BLHK.shape[1] // context)
     queries = spec("BLHK"), spec("BL")
     keys = spec("BLGK", WHOLE), spec("BLGK", WHOLE), spec("BL", WHOLE)
     inputs = ((q_BLHK, segment_ids_BL), (k_BLGK, v_BLGK, segment_ids_BL))
@@ -45,6 +42,23 @@ def attend(queries, keys):
     )
 
 
-def fits(dtype: str, head_dim: int) -> bool:
-    """Whether cuDNN's fused kernels, forward and backward, take such heads."""
-    return dtype in HALVES and head_dim % 8 == 0 and head_dim <= 128
+def fits(dtype: str, head_dim: int, length: int) -> bool:
+    """Whether cuDNN's fused kernels, forward and backward, take such heads and lengths.
+
+    The backward one wants an even length of queries and of keys where there is a mask.
+    """
+    return dtype in HALVES and head_dim % 8 == 0 and head_dim <= 128 and length % 2 == 0
+
+
+def require(dtype: str, length: int) -> None:
+    """ValueError unless the kernels take this precision and a part of `length` tokens."""
+    if dtype not in HALVES:
+        raise ValueError(
+            f"cuDNN attention computes in half precision, not in {dtype}; set "
+            "model.compute_dtype='bfloat16' or model.attention='xla'."
+        )
+    if length % 2:
+        raise ValueError(
+            f"cuDNN attention needs the {length} tokens that each part of `context` has to be an "
+            "even number; change data.length or set model.attention='xla'."
+        )

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from aquila_jax.core.sharding import ACTIVATIONS, MESH_AXES, spec
+from aquila_jax.core.sharding import MESH_AXES, WHOLE, spec
 
-WHOLE = ACTIVATIONS | {"L": None}  # keys and values are read whole by each part of the queries
 SMALLEST_BLOCK, MOST_BLOCKS = 128, 8
 
 

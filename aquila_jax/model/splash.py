@@ -4,10 +4,9 @@ import jax
 from jax.experimental.pallas.ops.tpu import splash_attention as kernels
 from jax.sharding import NamedSharding, PartitionSpec
 
-from aquila_jax.core.sharding import ACTIVATIONS, spec
+from aquila_jax.core.sharding import WHOLE, spec
 from aquila_jax.model.target import platform
 
-WHOLE = ACTIVATIONS | {"L": None}
 LANES = 128  # the kernel works on tiles of so many numbers
 BLOCKS = (512, 256, 128)  # queries and keys at a time
 

@@ -82,8 +82,8 @@ def test_no_document_sees_another(backend):
 def test_the_platform_picks_its_kernel_where_the_kernel_fits(mesh):
     assert splash.fits(4096, 128)
     assert not splash.fits(4096, 64) and not splash.fits(4096 // 64, 128)
-    assert cudnn.fits("bfloat16", 128)
-    assert not cudnn.fits("float32", 128) and not cudnn.fits("bfloat16", 256)
+    assert cudnn.fits("bfloat16", 128, 256) and not cudnn.fits("bfloat16", 128, 255)
+    assert not cudnn.fits("float32", 128, 256) and not cudnn.fits("bfloat16", 256, 256)
     q_BLHK = jnp.zeros((1, 256, 2, 128))
     by_choice = jax.make_jaxpr(functools.partial(attention, backend="auto"))
     plain = jax.make_jaxpr(functools.partial(attention, backend="xla"))
@@ -95,3 +95,14 @@ def test_heads_that_the_kernel_cannot_tile_are_refused(mesh):
     q_BLHK = jnp.zeros((1, 256, 2, 64))
     with pytest.raises(ValueError, match=r"head_dim=64.*multiples of 128.*attention='xla'"):
         attention(q_BLHK, q_BLHK, q_BLHK, jnp.ones((1, 256), jnp.int32), backend="splash")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "length", "message"),
+    [("float32", 256, "half precision"), ("bfloat16", 255, "255 tokens.*even number.*'xla'")],
+)
+def test_what_cudnn_refuses_is_told_in_a_sentence(mesh, monkeypatch, dtype, length, message):
+    monkeypatch.setattr(cudnn, "platform", lambda: "gpu")
+    q_BLHK = jnp.zeros((1, length, 2, 64), dtype)
+    with pytest.raises(ValueError, match=message):
+        attention(q_BLHK, q_BLHK, q_BLHK, jnp.ones((1, length), jnp.int32), backend="cudnn")
