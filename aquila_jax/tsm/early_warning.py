@@ -23,7 +23,8 @@ class WarningSettings:
     log_z_floor: float = 10.0  # nats squared; growth below it does no harm
     log_z_every: int = 16
     log_z_samples: int = 32  # with `log_z_every`: about 500 steps
-    attention_warn: float = 50.0
+    attention_floor: float = 0.001  # below it a logarithm says nothing
+    attention_warn: float = 25.0
     attention_limit: float = 100.0
     attention_horizon: int = 1000  # steps
 
@@ -128,9 +129,18 @@ def observe_log_z(
 def observe_attention(
     settings: WarningSettings, state: WarningState, *, step: int, logit_max_N: np.ndarray
 ) -> tuple[WarningState, tuple[Alarm, ...]]:
-    """The step at which each layer's largest logit crosses the limit, by an exponential fit."""
-    if not (np.isfinite(logit_max_N) & (logit_max_N > 0)).all():
+    """The step at which each layer's largest logit crosses the limit, by an exponential fit.
+
+    A layer that overflows is at the limit. One that is not a number repeats what it showed last:
+    it may have got that from a layer below, of which it says nothing itself.
+    """
+    unknown_N = np.isnan(logit_max_N)
+    if unknown_N.all():
         return state, ()
+    if len(state.attention_KN):
+        logit_max_N = np.where(unknown_N, np.exp(state.attention_KN[-1]), logit_max_N)
+    logit_max_N = np.fmax(logit_max_N, settings.attention_floor)
+    logit_max_N = np.where(np.isinf(logit_max_N), settings.attention_limit, logit_max_N)
     values_KN = np.concatenate((state.attention_KN[-15:], np.log(logit_max_N)[None]))
     steps_K = np.append(state.attention_step_K[-15:], step)
     state = state._replace(attention_KN=values_KN, attention_step_K=steps_K)
@@ -142,7 +152,7 @@ def observe_attention(
     ahead_N = np.full(len(slope_N), np.inf)
     left_N = math.log(settings.attention_limit) - values_KN[-1]
     np.divide(left_N, slope_N, out=ahead_N, where=sure_N)
-    soon_N = (ahead_N < settings.attention_horizon) & (logit_max_N > settings.attention_warn / 2)
+    soon_N = (ahead_N < settings.attention_horizon) & (logit_max_N > settings.attention_warn)
     raised = ()
     for layer in np.flatnonzero(soon_N & (logit_max_N < settings.attention_limit)).tolist():
         raised += (

@@ -127,6 +127,17 @@ def test_attention_that_is_bounded_or_still_small_is_not_told():
     assert attention(np.full((20, 2), np.nan)) == []
 
 
+@pytest.mark.parametrize("odd", [np.inf, np.nan, 0.0, -1.0])
+def test_a_layer_with_an_odd_maximum_does_not_silence_the_others(odd):
+    """And is told itself if it overflows."""
+    growing = 10 * np.exp(50 * np.arange(1, 30) / 700)
+    alone = attention(np.stack((np.full(29, 12.0), growing), 1))
+    beside = attention(np.stack((np.full(29, odd), growing), 1))
+    assert [a for a in beside if a.evidence["layer"] == 1] == alone and alone
+    told = [a.evidence["value"] for a in beside if a.evidence["layer"] == 0]
+    assert told == ([100.0] * 29 if odd == np.inf else [])
+
+
 def test_growth_is_least_squares():
     rng = np.random.default_rng(0)
     steps, values = np.arange(0, 160, 10), rng.normal(size=(16, 3))
