@@ -23,9 +23,18 @@ STATISTICS = {
 LEAST = 8  # sequences, below which nothing is known to be usual
 CLIP = 5.0  # deviations that one sequence may count
 RATE = 1 / 8  # of the average over sequences
-DEVIATIONS = 7.0  # of that average
-BOUND = DEVIATIONS * math.sqrt(RATE / (2 - RATE))
 FIELDS = 1 + len(STATISTICS)  # the number of sequences, then the sums over them in hundredths
+
+
+def spread(count: float) -> float:
+    """Standard deviation of the average of a domain that has `count` sequences in each step."""
+    left = (1 - RATE) ** count
+    return math.sqrt((1 - left) / (count * (1 + left)))
+
+
+# Seven deviations at one sequence a step. It holds for more, whose average strays less, since what is
+# usual is itself known only roughly.
+BOUND = 7.0 * spread(1)
 
 
 class Usual(NamedTuple):
@@ -107,7 +116,7 @@ def observe(
     raised = ()
     for domain in np.flatnonzero((np.abs(odd_MS) > BOUND).any(1) & (count_M1[:, 0] > 0)).tolist():
         what = int(np.abs(odd_MS[domain]).argmax())
-        deviations = float(odd_MS[domain, what]) / BOUND * DEVIATIONS
+        deviations = float(odd_MS[domain, what]) / spread(float(count_M1[domain, 0]))
         raised += (
             alarms.make(
                 "token_statistics",

@@ -64,7 +64,24 @@ def test_a_bad_shard_is_told_within_a_few_sequences_and_by_its_domain(usual, spo
         rows[domain == 1] = spoil(rng, rows[domain == 1])
     step, [alarm] = follow(usual, batches)
     assert 31 <= step <= 34 and alarm.evidence["domain"] == "news"
-    assert abs(alarm.evidence["deviations"]) > tokens.DEVIATIONS
+    assert abs(alarm.evidence["deviations"]) > 7
+
+
+@pytest.mark.parametrize("count", [1, 8, 64])
+def test_an_alarm_tells_deviations_of_the_average_of_so_many_sequences(count):
+    rng, state, averages = np.random.default_rng(0), tokens.start(1), []
+    for step in range(1, 4001):
+        sums = 100 * rng.normal(0, count**0.5, (1, len(tokens.STATISTICS)))
+        sums = np.append([[count]], sums, axis=1)
+        state, raised = tokens.observe(state, sums, step=step, names=("web",))
+        averages.append(state.odd_MS)
+        assert raised == ()
+    assert np.std(averages) == pytest.approx(tokens.spread(count), rel=0.05)
+    sums = np.array([[count, *[500 * count] * len(tokens.STATISTICS)]])
+    for step in range(8):
+        state, raised = tokens.observe(state, sums, step=step, names=("web",))
+    told = raised[0].evidence["deviations"]
+    assert told == pytest.approx(np.abs(state.odd_MS).max() / np.std(averages), rel=0.05)
 
 
 def test_a_domain_with_too_little_text_to_know_is_not_judged(usual):
