@@ -11,7 +11,7 @@ from aquila_jax.core.sharding import axis_sizes
 
 REMATS = ("dots_with_no_batch_dims_saveable", "nothing_saveable")
 AXES = ("data", "fsdp", "tensor", "context")
-LARGEST = {"tensor": 8, "context": 8}  # beyond that both only wait for one another
+LARGEST = 8  # of tensor and of context: beyond that both only wait for one another
 MOST_TOKENS = 1 << 15  # of a micro-batch on one device
 LOGIT_BYTES, CHUNK = 4, 1 << 28  # each chunk of logits costs a reduction of the gradient
 BATCH_SLACK = 0.05  # a batch may be so much off where the devices do not divide it
@@ -126,7 +126,7 @@ def candidates(config: Config, devices: int, *, slices: int = 1) -> list[Candida
 
 
 def _all(config: Config, devices: int, slices: int) -> Iterator[Candidate]:
-    for tensor, context in itertools.product(_powers(LARGEST["tensor"]), repeat=2):
+    for tensor, context in itertools.product(_powers(LARGEST), repeat=2):
         if devices % (tensor * context):
             continue
         shards = devices // (tensor * context)

@@ -8,6 +8,7 @@ import numpy as np
 
 from aquila_jax.core import signals
 from aquila_jax.tsm import band, fit, law, points
+from aquila_jax.tsm.progress import SEED_SPREAD, noticeable
 
 MAX_POINTS = 128  # of a fit
 MIN_STEPS = 300  # after the warm-up: before, a run is in a transient that no law describes
@@ -18,7 +19,6 @@ TRUST = (
     2.0  # an end that has moved so far since may be off by so much more (docs/results/monitor.md)
 )
 HORIZON = 0.1  # of the plan's tokens: over which a plateau is judged
-SEED_NOISE = 0.005  # nats: final losses of runs that differ in the seed only
 
 
 class Estimate(NamedTuple):
@@ -119,10 +119,7 @@ def forecast(
 
 
 def plateau(estimate: Estimate) -> float:
-    """P(the next tenth of the tokens gains less than anyone would notice); 0 in the last tenth.
-
-    Unnoticed is less than two seed deviations or 0.1 % of the loss, whichever is more.
-    """
+    """P(the next tenth of the tokens gains less than is noticeable); 0 in the last tenth."""
     tokens = np.cumsum(estimate.plan.batch)
     now = estimate.step - 1
     later = int(np.searchsorted(tokens, tokens[now] + HORIZON * tokens[-1]))
@@ -135,7 +132,7 @@ def plateau(estimate: Estimate) -> float:
         (where.progress[later], where.annealing[later]),
     )
     present, _ = trajectory(estimate, np.array([estimate.step]))
-    threshold = max(2 * SEED_NOISE, 1e-3 * float(present[0]))
+    threshold = noticeable(float(present[0]))
     spread = float(np.hypot(deviation, band.DROP_ERROR * change)) + 1e-12
     return NormalDist(-change, spread).cdf(threshold)
 
@@ -199,7 +196,7 @@ def _domains(
 
 def _describe(estimate: Estimate, deviation: float) -> dict[str, float]:
     best = estimate.fit.best
-    middle, low, high = convergence(estimate, 2 * SEED_NOISE)
+    middle, low, high = convergence(estimate, 2 * SEED_SPREAD)
     return {
         **best._asdict(),
         "memory": estimate.memory,

@@ -103,13 +103,6 @@ def curve(parameters: Parameters, progress: np.ndarray, annealing: np.ndarray) -
     return floor + scale * progress**-exponent - drop * annealing
 
 
-def cut(plan: Plan, end: int) -> Plan:
-    """The plan's first `end` steps."""
-    if not plan.warmup < end <= plan.steps:
-        raise ValueError(f"end={end} must be after the warm-up and within {plan.steps} steps.")
-    return dataclasses.replace(plan, learning_rate=plan.learning_rate[:end], batch=plan.batch[:end])
-
-
 def cooldown(plan: Plan, *, start: int, end: int) -> Plan:
     """The plan cut at step `end`, its rate falling as 1 - sqrt from `start` on (arXiv 2405.18392)."""
     if not plan.warmup < start < end <= plan.steps:

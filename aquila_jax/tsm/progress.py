@@ -9,6 +9,7 @@ import numpy as np
 from aquila_jax.tsm.history import History, losses
 
 MINIMUM_BLOCKS = 12
+SEED_SPREAD = 0.001  # nats: what two seeds of a large run differ by; small runs differ by more
 
 
 class Line(NamedTuple):
@@ -23,10 +24,8 @@ class Line(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlateauSettings:
-    """The gain that matters is the larger of two seeds' spread and a share of the loss."""
+    """How sure a plateau must be, and how often it must show."""
 
-    seed_spread: float = 0.001  # nats; set it to what repeated runs of this size show
-    share: float = 0.001
     confidence: float = 0.9
     confirmations: int = 3
     spacing: float = 1.05  # growth of the tokens between two looks
@@ -77,9 +76,14 @@ def overall(history: History, line: Line) -> tuple[float, float]:
     return slope, float(np.sqrt((share_M**2) @ np.where(known_M, line.error_M, 0.0) ** 2))
 
 
-def plateau(settings: PlateauSettings, *, loss: float, slope: float, error: float):
+def noticeable(loss: float) -> float:
+    """The least gain that matters, nats: twice what two seeds differ by, or 0.1 % of the loss."""
+    return max(2 * SEED_SPREAD, 1e-3 * loss)
+
+
+def plateau(*, loss: float, slope: float, error: float) -> tuple[float, float, float]:
     """(P(gain of 10 % more tokens is below what matters), that gain, what matters), in nats."""
-    threshold = max(2 * settings.seed_spread, settings.share * loss)
+    threshold = noticeable(loss)
     gain, deviation = -slope * math.log(1.1), max(error * math.log(1.1), 1e-12)
     return _normal_below((threshold - gain) / deviation), gain, threshold
 

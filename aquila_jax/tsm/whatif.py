@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aquila_jax.tsm import band, fit, forecast, law
+from aquila_jax.tsm.progress import noticeable
 
 COOLDOWN_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)  # of the run
 MARGIN = 0.002  # nats that a change of plan must gain to be worth it
@@ -49,14 +50,6 @@ def cooldowns(estimate: forecast.Estimate) -> dict[str, law.Plan]:
     }
 
 
-def decay_value(estimate: forecast.Estimate, steps: int) -> Outcome:
-    """What ending with a decay over the next `steps` brings, against holding the rate meanwhile."""
-    end = estimate.step + steps
-    held = law.cut(_held(estimate), end)
-    base = estimate._replace(plan=held, coordinates=law.coordinates(held, estimate.memory))
-    return _outcome(base, law.cooldown(held, start=estimate.step, end=end))
-
-
 def reach(estimate: forecast.Estimate, target: float, factor: float) -> Reach:
     """The first step at or below `target` nats: expected, and at both edges of a band.
 
@@ -96,7 +89,7 @@ def saturation(estimate: forecast.Estimate) -> Saturation:
     A X^-a (1 - 1.1^-a) = gain, solved for X, the effective kilo-steps, for every exponent a.
     """
     now, _ = forecast.trajectory(estimate, np.array([estimate.step]))
-    gain = max(2 * forecast.SEED_NOISE, 1e-3 * float(now[0]))
+    gain = noticeable(float(now[0]))
     gap_K = gain / (1 - 1.1**-estimate.fit.exponent)
     middle, low, high = (round(min(1000 * x, FAR)) for x in forecast.convergence(estimate, gap_K))
     seen = 1000 * float(estimate.coordinates.progress[estimate.step - 1])

@@ -111,7 +111,6 @@ def test_cooldown_ends_the_plan_at_nought():
     assert early.learning_rate[-1] == 0
     np.testing.assert_array_equal(early.learning_rate[:1000], plan.learning_rate[:1000])
     assert early.learning_rate[1249] == pytest.approx(0.5 * plan.learning_rate[999])  # sqrt(1/4)
-    assert law.cut(plan, 3000).steps == 3000
 
 
 @pytest.mark.parametrize(
@@ -136,8 +135,3 @@ def test_bad_plans_are_refused(change, message):
 def test_bad_cooldowns_are_refused(start, end):
     with pytest.raises(ValueError, match="cooldown from"):
         law.cooldown(a_plan(), start=start, end=end)
-
-
-def test_a_plan_is_not_cut_beyond_its_end():
-    with pytest.raises(ValueError, match="end="):
-        law.cut(a_plan(), 4001)

@@ -51,11 +51,10 @@ def test_a_domain_with_too_little_data_stays_unknown():
 
 
 def test_plateau_is_a_matter_of_what_ten_per_cent_more_would_bring():
-    rule = progress.PlateauSettings()
-    learning, gain, threshold = progress.plateau(rule, loss=2.0, slope=-0.2, error=0.001)
+    learning, gain, threshold = progress.plateau(loss=2.0, slope=-0.2, error=0.001)
     assert learning < 1e-6 and gain == pytest.approx(0.2 * np.log(1.1)) and threshold == 0.002
-    flat, *_ = progress.plateau(rule, loss=2.0, slope=-0.005, error=0.001)
-    unsure, *_ = progress.plateau(rule, loss=2.0, slope=-0.005, error=0.1)
+    flat, *_ = progress.plateau(loss=2.0, slope=-0.005, error=0.001)
+    unsure, *_ = progress.plateau(loss=2.0, slope=-0.005, error=0.1)
     assert flat > 0.99 and 0.4 < unsure < 0.7
 
 

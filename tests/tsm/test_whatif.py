@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aquila_jax.tsm import fit, forecast, law, points, whatif
+from aquila_jax.tsm import fit, forecast, law, points, progress, whatif
 
 TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
 
@@ -46,15 +46,6 @@ def test_cooldowns_never_start_in_the_past(halfway):
         np.testing.assert_array_equal(plan.learning_rate[:7000], late.plan.learning_rate[:7000])
 
 
-def test_a_decay_now_is_worth_its_drop(halfway):
-    value = whatif.decay_value(halfway, 1600)
-    assert 0.04 < value.gain < TRUTH.drop  # a full anneal, less the slower progress meanwhile
-    assert value.probability > 0.99
-    assert whatif.decay_value(halfway, 200).gain < value.gain
-    with pytest.raises(ValueError, match="end="):
-        whatif.decay_value(halfway, 4001)
-
-
 def test_reach(halfway):
     loss = true_curve(halfway.plan)
     found = whatif.reach(halfway, 3.1, 1.6)
@@ -76,11 +67,14 @@ def test_more_tokens_hardly_help_from_where_the_law_says(halfway):
     there = np.array([flat.step / 1000, 1.1 * flat.step / 1000])
     before, after = law.curve(TRUTH, there, np.zeros(2))
     assert before - after == pytest.approx(flat.gain, rel=0.15)
+    now = true_curve(halfway.plan)[halfway.step - 1]
+    _, _, threshold = progress.plateau(loss=now, slope=-0.1, error=0.01)
+    assert flat.gain == pytest.approx(threshold, rel=0.01)  # the alarm's, too
     assert flat.earliest < flat.step < flat.latest
     assert not flat.trusted and flat.step > 3 * 4000
 
 
 def test_what_lies_within_three_times_the_steps_seen_is_trusted(halfway):
-    steeper = halfway.fit.mean * np.array([1.0, 0.5, 1.0])  # half as much left to learn
+    steeper = halfway.fit.mean * np.array([1.0, 0.15, 1.0])  # less left to learn
     flat = whatif.saturation(halfway._replace(fit=halfway.fit._replace(mean=steeper)))
     assert flat.trusted and flat.step < 3 * 4000
