@@ -104,7 +104,8 @@ def times(config: Config, candidate: Candidate, slice_: Slice, *, text: str, mes
     program = hlo.parse(text)
     moved = measure.collectives(program, mesh)
     tokens = candidate.batch * length
-    flops = roofline.hardware_flops_per_token(cfg, length) * tokens / slice_.devices
+    per_token = roofline.hardware_flops_per_token(cfg, length, context=candidate.context)
+    flops = per_token * tokens / slice_.devices
     bounds = roofline.Times(
         compute=flops / chip.flops,
         memory=measure.memory_bytes(program) / chip.memory_speed,

@@ -10,6 +10,7 @@ nothing recomputed) over what the devices could do in that time.
 
 import dataclasses
 
+from aquila_jax.model import splash
 from aquila_jax.model.config import ModelConfig, flops_per_token, matmul_parameters
 from aquila_jax.plan.chips import Slice
 
@@ -47,20 +48,33 @@ class Times:
         return (self.step + self.serial) / 2
 
 
-def hardware_flops_per_token(cfg: ModelConfig, length: int) -> float:
-    """`flops_per_token` and what is computed again, for a causal model.
+def hardware_flops_per_token(cfg: ModelConfig, length: int, *, context: int) -> float:
+    """`flops_per_token`, and what is computed again or in vain, on TPU.
 
     Checkpointing whole layers repeats their forward pass; keeping the products repeats only
-    attention. Fused attention forgets its scores, and TPU's has one kernel for the gradient of
-    queries and one for that of keys and values: scores and their gradient are computed twice.
+    attention.
     """
-    forward = 2 * (matmul_parameters(cfg) - cfg.vocab * cfg.embed)
-    scores = cfg.layers * length * cfg.heads * cfg.head_dim  # of queries with keys; half is masked
-    again = {"none": 0.0, "nothing_saveable": forward}.get(cfg.remat, 0.0)
-    attention = 2.0 * scores * (cfg.remat != "none")
-    if cfg.attention in ("auto", "splash"):
-        attention += 3.0 * scores
-    return flops_per_token(cfg, length) + again + attention
+    again = 2.0 * (matmul_parameters(cfg) - cfg.vocab * cfg.embed)
+    again *= cfg.remat == "nothing_saveable"
+    return flops_per_token(cfg, length) + again + _attention_beyond(cfg, length, context)
+
+
+def _attention_beyond(cfg: ModelConfig, length: int, context: int) -> float:
+    """FLOPs of attention beyond its six products, of which `flops_per_token` counts the causal half.
+
+    Fused attention forgets its scores, and TPU's has one kernel for the gradient of queries and
+    one for that of keys and values: scores and their gradient are computed twice. A ring forgets
+    them, too. It and XLA, where `context` spreads the queries or cuDNN was wanted, compute what
+    the mask then hides.
+    """
+    scores = cfg.layers * length * cfg.heads * cfg.head_dim  # the half of one product
+    fused = cfg.attention == "splash" or (
+        cfg.attention == "auto" and splash.fits(length // context, cfg.head_dim)
+    )
+    ring = cfg.attention == "ring"
+    products = 6 + 2 * (cfg.remat != "none") + 3 * fused + ring
+    whole = cfg.attention in ("ring", "cudnn") or (context > 1 and not fused)
+    return scores * (products * (1 + whole) - 6.0)
 
 
 def figures(times: Times, *, slice_: Slice, tokens: int, model_flops: float, target: int) -> dict:

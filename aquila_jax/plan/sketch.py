@@ -46,7 +46,7 @@ def times(config: Config, candidate: Candidate, slice_: Slice) -> Times:
     laid_out = applied(config, candidate)
     model, chip, length = laid_out.model, slice_.chip, config.data.length
     tokens = candidate.batch * length / slice_.devices
-    flops = hardware_flops_per_token(model, length) * tokens
+    flops = hardware_flops_per_token(model, length, context=candidate.context) * tokens
     bytes_ = memory_traffic(config, candidate)
     return Times(
         compute=flops / chip.flops,

@@ -10,6 +10,10 @@ from aquila_jax.plan.roofline import Times
 LENGTH = 4096
 
 
+def hardware(model, context=1):
+    return roofline.hardware_flops_per_token(model, LENGTH, context=context)
+
+
 def test_a_step_takes_as_long_as_its_slowest_part():
     times = Times(compute=2.0, memory=1.0, links=3.0)
     assert (times.step, times.serial, times.bound) == (3.0, 6.0, "links")
@@ -19,13 +23,33 @@ def test_a_step_takes_as_long_as_its_slowest_part():
 def test_repeating_the_forward_pass_costs_a_third_of_the_layers_products():
     model = dataclasses.replace(AQUILA2["7b"], attention="xla")
     flops = {
-        remat: roofline.hardware_flops_per_token(dataclasses.replace(model, remat=remat), LENGTH)
+        remat: hardware(dataclasses.replace(model, remat=remat))
         for remat in ("none", "dots_saveable", "nothing_saveable")
     }
     assert flops["none"] == flops_per_token(model, LENGTH)
     head = 6 * model.vocab * model.embed
     assert flops["nothing_saveable"] - flops["none"] == pytest.approx((flops["none"] - head) / 3)
     assert flops["none"] < flops["dots_saveable"] < flops["nothing_saveable"]
+
+
+@pytest.mark.parametrize(
+    ("attention", "head_dim", "context", "products"),
+    [
+        ("xla", 128, 1, 6),
+        ("auto", 128, 1, 9),
+        ("auto", 64, 1, 6),  # splash refuses such heads
+        ("auto", 128, 4, 9),
+        ("auto", 64, 4, 12),  # XLA computes both halves there
+        ("auto", 128, 64, 12),  # parts of 64 tokens
+        ("ring", 128, 4, 14),
+        ("cudnn", 128, 1, 12),
+    ],
+)
+def test_attention_costs_what_the_kernel_that_runs_computes(attention, head_dim, context, products):
+    model = dataclasses.replace(AQUILA2["7b"], attention=attention, head_dim=head_dim, remat="none")
+    scores = model.layers * LENGTH * model.heads * head_dim
+    beyond = hardware(model, context) - flops_per_token(model, LENGTH)
+    assert beyond == pytest.approx((products - 6) * scores)
 
 
 def test_utilisation_days_and_cost_of_a_hand_made_step():
