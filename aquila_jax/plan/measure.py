@@ -27,7 +27,7 @@ _MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\](?:, device_ids=\(\[([\d,]+)
 _AXIS = re.compile(r"'([^']+)'(?::\((\d+)\)(\d+))?")
 # These name or hand on what others make.
 _FREE = frozenset(
-    "parameter constant tuple get-tuple-element bitcast while conditional call after-all "
+    "parameter constant tuple get-tuple-element bitcast while conditional call async after-all "
     "partition-id replica-id iota add-dependency opt-barrier optimization-barrier".split()
 )
 _VIEWS = ("dynamic-slice", "slice", "gather")
@@ -149,20 +149,34 @@ def memory_bytes(program: Program) -> float:
     """
     shapes, total = all_shapes(program), 0.0
     for name, times in program.visits(without=("fusion",)):
-        for line in program.computations[name]:
-            if line.opcode not in _FREE and not line.opcode.endswith(("-done", "-update")):
+        for line in _at_once(program.computations[name]):
+            if line.opcode not in _FREE:
                 total += times * touched(program, line, shapes)
     return total
+
+
+def _at_once(lines: list[Instruction]) -> Iterator[Instruction]:
+    """The same with each start as what it starts; its result has the shape of its done."""
+    results = {}
+    for line in reversed(lines):
+        if line.opcode.endswith("-done"):
+            results[line.operands[0]] = line.shape
+        elif line.opcode.endswith("-update"):
+            results[line.operands[0]] = results.get(line.name, ())
+        elif line.opcode.endswith("-start"):
+            kind = line.opcode.removesuffix("-start")
+            yield line._replace(opcode=kind, shape=results.get(line.name, ()))
+        else:
+            yield line
 
 
 def touched(program: Program, line: Instruction, shapes: dict) -> float:
     """Bytes of HBM that one instruction reads and writes."""
     if line.opcode in _VIEWS:
-        return 2 * _held(line.shape)
+        return _part(line.shape, shapes[line.operands[0]]) + _held(line.shape)
     if line.opcode == "dynamic-update-slice":
-        return 2 * _held(shapes[line.operands[1]])
-    if line.opcode.endswith("-start"):
-        return sum(_held(shapes[operand]) for operand in line.operands)
+        update = shapes[line.operands[1]]
+        return _held(update) + _part(update, line.shape)
     read = sum(
         min(_held(shapes[operand]), _seen(program, line, place))
         for place, operand in enumerate(line.operands)
@@ -177,6 +191,11 @@ def all_shapes(program: Program) -> dict:
 
 def _held(shape) -> float:
     return sum(array.bytes for array in shape if not array.chip)
+
+
+def _part(part, whole) -> float:
+    """Bytes of a part of something, if that lies in HBM."""
+    return sum(array.bytes for array in part) if _held(whole) else 0.0
 
 
 def _seen(program: Program, line: Instruction, place: int) -> float:

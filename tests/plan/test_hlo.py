@@ -167,6 +167,39 @@ def test_tpus_own_memory_is_not_counted():
     assert measure.memory_bytes(hlo.parse(TPU)) == pytest.approx(8 * turn, rel=1e-3)
 
 
+HBM, CHIP = "{1,0:T(8,128)}", "{1,0:T(8,128)S(1)}"
+
+
+@pytest.mark.parametrize(
+    ("source", "result", "started", "opcode", "moved"),
+    [
+        # Read here and written four times as long.
+        ("bf16[32,256]", "bf16[128,256]", "({0}, {1})", "all-gather", 5 * 16384),
+        # A copy tells its result first.
+        ("bf16[32,256]", "bf16[32,256]", "({1}, {0}, u32[])", "copy", 2 * 16384),
+        # One of 32 layers.
+        ("f32[1024,32768]", "f32[32,32768]", "(({0}), {1}, u32[])", "slice", 2 * (4 << 20)),
+    ],
+)
+@pytest.mark.parametrize(("memory", "kept"), [((HBM, CHIP), 1), ((CHIP, HBM), 0), ((HBM, HBM), 2)])
+def test_what_is_started_moves_what_it_would_at_once(
+    source, result, started, opcode, moved, memory, kept
+):
+    """From HBM, to HBM, or both: of what comes and of what is written each where it lies there."""
+    a, b = source + memory[0], result + memory[1]
+    head = f"ENTRY %main (p: {source}) -> {result} {{\n  %p = {a} parameter(0)\n"
+    at_once = f"  ROOT %x = {b} {opcode}(%p)\n}}\n"
+    apart = (
+        f"  %x = {started.format(a, b)} {opcode}-start(%p)\n"
+        f"  %y = {started.format(a, b)} {opcode}-update(%x)\n"
+        f"  ROOT %z = {b} {opcode}-done(%y)\n}}\n"
+    )
+    found = measure.memory_bytes(hlo.parse(head + apart))
+    assert found == measure.memory_bytes(hlo.parse(head + at_once))
+    read = moved - hlo.arrays(b)[0].bytes
+    assert found == {0: moved - read, 1: read, 2: moved}[kept]
+
+
 @pytest.mark.parametrize(
     ("text", "group"),
     [
