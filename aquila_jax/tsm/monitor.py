@@ -141,12 +141,10 @@ def _follow_mixture(settings, state, context):
     if len(state.weights_M):
         before = domains.expected(state.domain, state.weights_M)
         after = domains.expected(state.domain, weights_M)
-        known = math.isfinite(before) and math.isfinite(after)
-        state = state._replace(
-            detector=detect.shift(state.detector, math.log(after / before))
-            if known
-            else detect.forget_loss(state.detector)
-        )
+        detector, moved = state.detector, math.log(after / before)
+        known = math.isfinite(moved)
+        detector = detect.shift(detector, moved) if known else detect.forget_loss(detector)
+        state = state._replace(detector=detector)
     return state._replace(weights_M=weights_M, supply=supply.start(len(weights_M)))
 
 
