@@ -1,13 +1,14 @@
 """Atomic, asynchronous checkpoints by Orbax: the train state and the host's state as one step."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import orbax.checkpoint as ocp
+from etils import epath
 
-from aquila_jax.core import trees
+from aquila_jax.core import agree, trees
 
 # Where TensorFlow happens to be installed Orbax would reach gs:// through it: another client of
 # storage, with its own credentials, than the rest of the run has.
@@ -25,7 +26,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str, *, keep: int | None, keep_every: int | None = None):
-        self.folder = str(folder)
+        self.folder, self.keep = str(folder), keep
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
             keep_period=keep_every,
@@ -62,18 +63,26 @@ class Checkpoints:
     ) -> tuple[Any, dict] | None:
         """The newest undamaged (state, host), or that of `step`; None if none was ever made.
 
-        A damaged one is reported, left out, and the one before it taken.
+        One that is damaged, for whichever process, is reported, left out, and the one before it
+        taken. OSError where the storage does not answer: what is there may well be whole.
         """
         steps = [step] if step is not None else self.steps()[::-1]
         for candidate in steps:
-            try:
-                return self._restore(candidate, abstract_state)
-            except Exception as error:  # noqa: BLE001 (Orbax raises a bare Exception for a cut array)
-                first_line = str(error).strip().splitlines()[0][:200] if str(error) else ""
-                report(
-                    f"checkpoint {candidate} in {self.folder} is damaged and left out: "
-                    f"{type(error).__name__}: {first_line}"
+            restored, wrong = self._read(candidate, abstract_state)
+            damaged, silent = zip(*agree.gathered(wrong), strict=True)
+            if any(silent):
+                raise OSError(
+                    f"checkpoint {candidate} in {self.folder} cannot be read: {max(silent)}."
                 )
+            if not any(damaged):
+                state, host = restored
+                found = int(trees.fingerprint(state))
+                if found == host["fingerprint"]:
+                    return restored
+                damaged = [f"its arrays have fingerprint {found}, not the one saved with them."]
+            report(
+                f"checkpoint {candidate} in {self.folder} is damaged and left out: {max(damaged)}"
+            )
         if steps:
             raise CheckpointError(
                 f"no checkpoint in {self.folder} is whole (tried {steps}); "
@@ -86,29 +95,52 @@ class Checkpoints:
         for newer in [other for other in self.steps() if other > step]:
             self.manager.delete(newer)
 
+    def replace(self, step: int, state: Any, host: dict) -> None:
+        """Saves in place of the checkpoints of `step` and later; whole when this returns.
+
+        The newest of these stays until then: a run that is killed meanwhile goes on from there,
+        and comes to the same decisions again. But not if it is of `step` itself, or the only one
+        that may be kept, since Orbax would drop the lower of two.
+        """
+        later = [other for other in self.steps() if other >= step]
+        spared = bool(later) and later[-1] > step and self.keep != 1
+        for other in later[:-1] if spared else later:
+            self.manager.delete(other)
+        self.save(step, state, host)
+        self.wait()
+        self.discard_after(step)
+
     def close(self) -> None:
         """Waits for the last save and ends Orbax's threads."""
         self.wait()
         self.manager.close()
 
-    def _restore(self, step: int, abstract_state: Any) -> tuple[Any, dict]:
-        items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(abstract_state), host=ocp.args.JsonRestore()
-        )
-        restored = self.manager.restore(step, args=items)
-        found = int(trees.fingerprint(restored.state))
-        if found != restored.host["fingerprint"]:
-            raise ValueError(f"its arrays have fingerprint {found}, not the one saved with them.")
-        return restored.state, restored.host
+    def _read(self, step: int, abstract_state: Any) -> tuple[tuple[Any, dict] | None, list[str]]:
+        """(state, host), and what is wrong with it for this process: damage, and silence.
+
+        By Orbax's handlers: its manager waits for all processes, though one may not come.
+        """
+        folder = epath.Path(self.folder) / str(step)
+        try:
+            with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+                args = ocp.args.StandardRestore(abstract_state)
+                state = handler.restore(folder / "state", args=args)
+            with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
+                host = handler.restore(folder / "host", args=ocp.args.JsonRestore())
+        except FileNotFoundError as error:
+            return None, [_first_line(error), ""]
+        except OSError as error:
+            return None, ["", _first_line(error)]
+        except Exception as error:  # noqa: BLE001 (Orbax raises a bare Exception for a cut array)
+            return None, [_first_line(error), ""]
+        return (state, host), ["", ""]
 
     def _unsaved(self, error: Exception) -> CheckpointError:
-        reason = str(error).strip().splitlines()[0][:200]
         return CheckpointError(
-            f"could not save a checkpoint in {self.folder}: {reason}; those before it are whole: "
+            f"could not save a checkpoint in {self.folder}: {_first_line(error)}; those before it are whole: "
             "make room there and run the same command again."
         )
 
 
-def abstract_like(tree: Any) -> Any:
-    """Shapes, types and shardings of `tree`, to restore into."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree)
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]

@@ -16,6 +16,10 @@ def state_at(step: int):
     return {"w": values, "count": jnp.int32(step)}
 
 
+def abstract_like(tree):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree)
+
+
 @pytest.fixture
 def saved(tmp_path, mesh):
     store = checkpoint.Checkpoints(tmp_path / "c", keep=2, keep_every=10)
@@ -28,7 +32,7 @@ def saved(tmp_path, mesh):
 
 def restore(store, **kwargs):
     said = []
-    like = checkpoint.abstract_like(state_at(0))
+    like = abstract_like(state_at(0))
     return *store.restore(like, report=said.append, **kwargs), said
 
 
@@ -63,6 +67,54 @@ def test_a_damaged_newest_one_is_reported_and_the_one_before_taken(saved, harm):
     assert len(said) == 1 and "checkpoint 13" in said[0] and "damaged" in said[0]
 
 
+def test_what_is_damaged_for_another_process_is_left_out_by_all(saved, monkeypatch):
+    answers = iter([[["", ""], ["DataLoss: cut", ""]], [["", ""], ["", ""]]])
+    monkeypatch.setattr(checkpoint.agree, "gathered", lambda own: next(answers))
+    _, host, said = restore(saved)
+    assert host["step"] == 12 and "checkpoint 13" in said[0] and "DataLoss: cut" in said[0]
+
+
+def test_a_storage_that_does_not_answer_is_no_damage(saved, monkeypatch):
+    def unreachable(*_, **__):
+        raise ConnectionResetError("Connection reset by peer")
+
+    monkeypatch.setattr(checkpoint.ocp.JsonCheckpointHandler, "restore", unreachable)
+    with pytest.raises(OSError, match="checkpoint 13 in .* cannot be read: ConnectionResetError"):
+        restore(saved)
+    assert saved.steps() == [10, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("keep", "step", "left"), [(3, 25, [20, 25]), (3, 15, [10, 15]), (3, 5, [5]), (3, 30, [10, 20, 30]),
+                               (1, 25, [25])]
+)  # fmt: skip
+def test_one_takes_the_place_of_all_later_ones(tmp_path, mesh, keep, step, left):
+    store = checkpoint.Checkpoints(tmp_path / "c", keep=keep)
+    for other in (10, 20, 30):
+        store.save(other, state_at(other), HOST)
+    store.wait()
+    store.replace(step, state_at(99), HOST)
+    assert store.steps() == left
+    assert int(store.restore(abstract_like(state_at(0)), step=step, report=print)[0]["count"]) == 99
+    store.close()
+
+
+def test_where_one_cannot_be_saved_the_newest_stays(tmp_path, mesh, monkeypatch):
+    store = checkpoint.Checkpoints(tmp_path / "c", keep=3)
+    for other in (10, 20, 30):
+        store.save(other, state_at(other), HOST)
+    store.wait()
+    monkeypatch.setattr(store, "wait", lambda: None)
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(store.manager, "save", full)
+    with pytest.raises(checkpoint.CheckpointError, match="No space left"):
+        store.replace(5, state_at(5), HOST)
+    assert store.steps() == [30]
+
+
 def test_when_all_are_damaged_it_says_so(saved):
     for step in saved.steps():
         damage(pathlib.Path(saved.folder) / str(step) / "state")
@@ -79,7 +131,7 @@ def test_another_mesh_restores_the_same_values(tmp_path):
     mesh = sharding.make_mesh({"fsdp": 4, "tensor": 2})
     with jax.set_mesh(mesh):
         layout = jax.sharding.NamedSharding(mesh, jax.P("fsdp", "tensor"))
-        like = checkpoint.abstract_like(state_at(0))
+        like = abstract_like(state_at(0))
         like["w"] = jax.ShapeDtypeStruct((64, 64), jnp.float32, sharding=layout)
         like["count"] = sharding.abstract(jax.eval_shape(lambda: jnp.int32(0)), mesh)
         store = checkpoint.Checkpoints(folder, keep=1)
@@ -100,5 +152,5 @@ def test_who_only_reads_leaves_a_save_in_progress_alone(saved):
 
 def test_nothing_to_restore_is_none(tmp_path, mesh):
     store = checkpoint.Checkpoints(tmp_path / "c", keep=1)
-    assert store.restore(checkpoint.abstract_like(state_at(0)), report=print) is None
+    assert store.restore(abstract_like(state_at(0)), report=print) is None
     store.close()

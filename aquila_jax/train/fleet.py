@@ -11,8 +11,8 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-from aquila_jax.core import trees
-from aquila_jax.train import agree, speed
+from aquila_jax.core import agree, trees
+from aquila_jax.train import speed
 
 SLOW = 1.5  # times the median of the hosts
 LEAST = 0.02  # seconds above it

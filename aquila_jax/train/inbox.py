@@ -10,9 +10,10 @@ import os
 import time
 from pathlib import Path
 
+from aquila_jax.core import agree
 from aquila_jax.core.journal import read_lines
 from aquila_jax.dmu import places, staging, trace
-from aquila_jax.train import agree, newcomers, orders
+from aquila_jax.train import newcomers, orders
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.host import HostState
 from aquila_jax.train.workdir import Workdir

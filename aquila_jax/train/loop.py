@@ -28,9 +28,10 @@ def train(
     """
     with (
         jax.set_mesh(machinery.mesh(config, devices)),
-        Run(config, workdir, report=report) as run,
         StopSignal() as stop,
-        distributed.together(),
+        distributed.together(),  # while the run is opened
+        Run(config, workdir, report=report) as run,
+        distributed.together(),  # and before it is closed, which waits for all
     ):
         while not run.finished:
             if stop.agreed(run.host.step):

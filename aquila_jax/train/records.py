@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 
+from aquila_jax.core import agree
 from aquila_jax.core.journal import read_lines
 from aquila_jax.core.signals import to_host
 from aquila_jax.model.config import flops_per_token
 from aquila_jax.report import writers
-from aquila_jax.train import agree, record, speed
+from aquila_jax.train import record, speed
 from aquila_jax.train.attribute import Shown
 from aquila_jax.train.clock import Clock
 from aquila_jax.train.cycle import InFlight

@@ -9,10 +9,10 @@ from typing import Literal
 
 import jax
 
-from aquila_jax.checkpoint import CheckpointError, Checkpoints
+from aquila_jax.checkpoint import Checkpoints
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
-from aquila_jax.train import cycle, exam, orders, phases, pilot, rewind, speed
+from aquila_jax.train import cycle, exam, orders, phases, pilot, rewind, saving, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Moment
 from aquila_jax.train.fleet import Fleet
@@ -44,7 +44,7 @@ class Run:
         self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
         self.inflight, self.reader = collections.deque(), Reader()
         self.compiled: set[tuple[int, int, str]] = set()
-        self.fleet = Fleet()
+        self.fleet, self.saved = Fleet(), None
 
     def __enter__(self) -> "Run":
         begun = time.monotonic()
@@ -98,8 +98,10 @@ class Run:
         self.watchdog.arm()
         with self.fleet.timed("data"):
             batch, before = self.reader.next(self.machine, self.host), self.host.step
-        variant = cycle.variant(self.machine, self.host)
-        begun = self._waited() if variant not in self.compiled else None
+        variant, begun = cycle.variant(self.machine, self.host), None
+        if variant not in self.compiled:
+            begun = self.waited()
+            self.watchdog.rest()  # to compile may take its time
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
         if begun is not None:
@@ -121,26 +123,18 @@ class Run:
 
     def remember(self) -> None:
         """Keeps this moment in host memory, for a rewind."""
-        begun = self._waited()
+        begun = self.waited()
         self.ring.keep(self._moment())
         self.records.pause("snapshot", self.host.step, begun)
 
     def save(self) -> None:
         """Starts writing a checkpoint of this step; what fails is told, and tried at the next."""
-        begun = self._waited()
-        self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
-        unread = {"inflight": rewind.to_json(self.inflight, self.records.line)}
-        try:
-            where = hosts.to_json(self.host) | self.folder.counts() | unread
-            self.checkpoints.save(self.host.step, self.state, where)
-        except (CheckpointError, OSError) as error:
-            self.report(str(error))
-        self.records.pause("save", self.host.step, begun)
+        saving.begin(self)
 
     def evaluate(self) -> None:
         """Measures held-out text and questions."""
-        begun = self._waited()
-        self.host = exam.examine(self)
+        begun = self.waited()
+        self.host, self.saved = exam.examine(self), None  # what was measured is not in it
         self.records.pause("evaluate", self.host.step, begun)
 
     def finish(self) -> None:
@@ -165,6 +159,7 @@ class Run:
         self.inflight.extend(inflight)
         self.checkpoints.discard_after(self.host.step)
         self.folder.open_lines(saved)
+        self.saved = self.host
         self.report(f"going on after step {self.host.step:,}")
 
     def _follow(self, decision: Decision) -> Turn:
@@ -186,7 +181,7 @@ class Run:
 
     def _try(self, kind: str, trial: Callable) -> None:
         """Trials on copies of this moment, which waits in host memory, and what follows from them."""
-        begun, kept = self._waited(), Ring(1)
+        begun, kept = self.waited(), Ring(1)
         kept.keep(self._moment())
         self.state = None
         self.host, lines = trial(self.machine, kept, self.host)
@@ -221,7 +216,7 @@ class Run:
         """The next step in flight, done, counted and written down."""
         with self.fleet.timed("device"):
             done = cycle.read(self.inflight.popleft())
-        self.watchdog.done()
+        self.watchdog.rest()
         self.host = cycle.count(self.host, done)
         self.records.add(done, self.host)
         return done
@@ -230,18 +225,15 @@ class Run:
         self.folder.stalled(self.host.step, seconds, stacks)
 
     def save_over(self) -> None:
-        """Saves this step, also where a checkpoint of it or of later steps exists."""
-        self.checkpoints.wait()
-        self.checkpoints.discard_after(self.host.step - 1)
-        self.save()
-        self.checkpoints.wait()
+        """Saves this step in place of those of it and of later ones; CheckpointError if it cannot."""
+        saving.over(self)
 
     def tell(self, step: int, lines: list[dict]) -> None:
         """Lines for the journal."""
         for line in lines:
             self.folder.journal.append(step, **line)
 
-    def _waited(self) -> float:
+    def waited(self) -> float:
         """The time at which all that was started is done: what is a pause begins there."""
         jax.block_until_ready(self.state.step)
         return time.monotonic()

@@ -9,7 +9,7 @@ from jax.experimental import multihost_utils
 class StopSignal:
     """While entered, SIGTERM and the first SIGINT only set a flag.
 
-    Of several processes, JAX's own handler passes a SIGTERM on to all.
+    Of several processes, JAX's own handler passes a SIGTERM on to all; a SIGINT becomes one.
     """
 
     def __init__(self):
@@ -33,4 +33,6 @@ class StopSignal:
 
     def _receive(self, kind: int, frame) -> None:
         self.received = True
+        if kind == signal.SIGINT and jax.process_count() > 1:
+            signal.raise_signal(signal.SIGTERM)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one interrupts at once

@@ -15,28 +15,23 @@ class Watchdog:
     """While armed, a stall of `seconds` prints all stacks, is told, and ends the process.
 
     Nothing that hangs can be undone from inside; what was saved is whole, and the same command
-    goes on from there. Not armed before the first step is done, since that one compiles.
+    goes on from there. Not for what compiles, which may take longer than any step.
     """
 
     def __init__(self, seconds: float, told: Callable[[float, str], None]):
         self.seconds, self.told = seconds, told
         self.changed = threading.Condition()
-        self.armed, self.beats, self.first, self.closed = False, 0, True, False
+        self.armed, self.beats, self.closed = False, 0, False
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self.thread.start()
 
     def arm(self) -> None:
         """A step begins."""
-        self._set(armed=not self.first)
+        self._set(armed=True)
 
     def rest(self) -> None:
         """What follows is no step and may take its time."""
         self._set(armed=False)
-
-    def done(self) -> None:
-        """A step ended: nothing compiles any more."""
-        self.first = False
-        self.rest()
 
     def close(self) -> None:
         """Ends the thread."""

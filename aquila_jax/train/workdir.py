@@ -9,9 +9,9 @@ from pathlib import Path
 import jax
 
 from aquila_jax.config import Config, differences, plain
+from aquila_jax.core import agree
 from aquila_jax.core.journal import Journal, Lines, read_lines
 from aquila_jax.dmu import places, staging
-from aquila_jax.train import agree
 from aquila_jax.train.lease import Lease
 
 PUBLISHED = ("*.json", "*.jsonl", "tensorboard/*")

@@ -8,9 +8,11 @@ import jax
 import numpy as np
 import pytest
 
+from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.train import cycle
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
+from aquila_jax.train.stop import StopSignal
 from tests.train import jobs, small
 
 
@@ -24,6 +26,32 @@ def whole(runs, config):
     """A run that was never stopped."""
     assert small.run(config, runs / "whole") == "finished"
     return jobs.learned(runs / "whole")
+
+
+def test_where_it_cannot_save_it_does_not_say_that_it_did(runs, config, monkeypatch):
+    def full(*_):
+        raise CheckpointError("could not save a checkpoint: No space left on device")
+
+    def at_step_11(line):
+        if line.startswith("step     11"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Checkpoints, "replace", full)
+    often = small.change(config, "train", report_seconds=0.0)
+    with pytest.raises(CheckpointError, match="No space left"):
+        train(often, runs / "full", report=at_step_11, devices=jax.devices()[:1])
+
+
+def test_of_several_processes_one_that_is_interrupted_tells_all(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    got = []
+    before = signal.signal(signal.SIGTERM, lambda *_: got.append("told"))
+    try:
+        with StopSignal():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert got == ["told"]
 
 
 def test_sigterm_saves_and_the_run_goes_on_from_there(runs, config, whole):
