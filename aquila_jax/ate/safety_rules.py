@@ -13,6 +13,7 @@ RECURRENCE_WINDOWS = 10  # trouble this soon after a rewind is the same trouble
 SKIP_STEPS = 100  # after the last bad step, or two windows in a short run
 GENTLER = 0.7
 SEEN_LATE = 24  # steps: as long as bad data may have been read before anybody is sure
+POINTING = ("non_finite_burst", "repeated_spikes")  # alarms that name the first bad step
 JUMP = 1.1  # times its loss before: a domain does not learn to be so much worse
 
 
@@ -112,7 +113,11 @@ def _call(s: Situation, why: str, evidence: dict) -> Proposal:
 def _back(
     s: Situation, first: int, changes: dict | None = None, *, evidence: dict, further: int = 0
 ) -> Proposal:
-    """To before the step `first`, and `further` steps; its data and what follows are left out."""
+    """To before the step `first`, and `further` steps; its data and what follows are left out.
+
+    Only a step that an alarm named is a suspect, to be done once more: elsewhere `first` is a guess
+    with a margin, and two healthy steps side by side would give a verdict by chance.
+    """
     wanted = max(first - 1 - further, 0)
     to_step = wanted - wanted % s.config.snapshot_every
     step = s.assessment.step
@@ -120,7 +125,9 @@ def _back(
     begin = max(s.sequences - span * s.batch, 0)
     more = max(min(SKIP_STEPS, 2 * s.window), 2 * span)
     exclude = [begin, s.sequences + more * s.batch]
-    asked = {"to_step": to_step, "suspect_step": first, "exclude": exclude}
+    asked = {"to_step": to_step, "exclude": exclude}
+    if evidence["alarm"] in POINTING:
+        asked["suspect_step"] = first
     return Proposal(changes or {}, Request("rewind", asked), evidence, delay=step - to_step)
 
 
@@ -136,8 +143,8 @@ def _bad_data(s: Situation) -> dict | None:
 
 
 def _damage(s: Situation) -> tuple[int, dict] | None:
-    """The first suspect step, and the evidence; None if nothing is damaged."""
-    alarm = s.alarm("non_finite_burst", "repeated_spikes")
+    """Where the damage began, and the evidence; None if nothing is damaged."""
+    alarm = s.alarm(*POINTING)
     if alarm is not None:
         return int(alarm.evidence["first"]), {"alarm": alarm.kind} | alarm.evidence
     alarm, before = s.alarm("slow_divergence"), last(s.memory, "back_off")

@@ -57,8 +57,8 @@ def go_back(
 ) -> tuple[Moment, dict]:
     """The moment that a rewind asks for, and whose fault the suspect step was, as evidence.
 
-    `shown` tells what a recorded step showed. The second time the same trouble comes, it has
-    been looked into already.
+    `shown` tells what a recorded step showed. There is no evidence where no step was named; and the
+    second time the same trouble comes, it has been looked into already.
     """
     asked = decision.request.arguments
     step, suspect = asked["to_step"], asked.get("suspect_step")

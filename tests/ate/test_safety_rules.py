@@ -47,12 +47,19 @@ def jump(times: float):
 
 def test_a_domain_that_leaves_its_past_is_gone_back_from_and_its_data_left_out():
     asked = safety_rules.set_aside(situation(jump(1.3))).request.arguments
-    assert asked["to_step"] == 250 and asked["suspect_step"] == 277
+    assert asked["to_step"] == 250
     assert asked["exclude"] == [3000 - 24 * 10, 3000 + 48 * 10]
     assert safety_rules.set_aside(situation(jump(1.05))) is None
     assert safety_rules.set_aside(situation(jump(0.5))) is None
     assert safety_rules.set_aside(situation(jump(1.3), weights={"web": 0.002})) is None  # gated
     assert safety_rules.set_aside(situation()) is None
+
+
+def test_only_a_step_that_an_alarm_named_is_a_suspect():
+    assert "suspect_step" not in safety_rules.set_aside(situation(jump(1.3))).request.arguments
+    memory = PolicyState(clock=299, actions=(Action(200, 200, "back_off", "rate"),))
+    rising = situation(alarm("slow_divergence", rise=0.2, share=1.0), memory=memory)
+    assert "suspect_step" not in safety_rules.rewind(rising).request.arguments
 
 
 def test_odd_tokens_count_only_where_the_loss_is_in_trouble():
