@@ -3,7 +3,7 @@
 import math
 
 from aquila_jax.ate.memory import count
-from aquila_jax.ate.situation import Proposal, Situation
+from aquila_jax.ate.situation import Proposal, Situation, Upcoming
 from aquila_jax.core.signals import Request
 
 SURE = 0.9
@@ -51,8 +51,8 @@ def confirm(s: Situation) -> dict[str, int]:
     if s.assessment.forecast is not None:
         streaks["start_decay"] = streaks.get("start_decay", 0) + 1 if better_decay(s) else 0
         if s.upcoming is not None and "forecast" in s.upcoming.on:
-            done = left_to_gain(s) < NO_GAIN * s.assessment.loss
-            streaks["no_gain"] = streaks.get("no_gain", 0) + 1 if done else 0
+            done, name = left_to_gain(s) < NO_GAIN * s.assessment.loss, _no_gain(s.upcoming)
+            streaks[name] = streaks.get(name, 0) + 1 if done else 0
         lost = s.odds is not None and s.odds < LOST and s.progress >= EARLY
         streaks["hopeless"] = streaks.get("hopeless", 0) + 1 if lost else 0
     return streaks
@@ -77,7 +77,7 @@ def next_phase(s: Situation) -> Proposal | None:
     alarm = s.alarm("plateau")
     if "plateau" in s.upcoming.on and alarm:
         evidence = {"event": "plateau"} | alarm.evidence
-    elif s.assessment.forecast and s.memory.streaks.get("no_gain", 0) >= CONFIRMATIONS:
+    elif s.assessment.forecast and s.memory.streaks.get(_no_gain(s.upcoming), 0) >= CONFIRMATIONS:
         evidence = {"event": "forecast", "left_to_gain": left_to_gain(s)}
     if not evidence:
         return None
@@ -106,3 +106,8 @@ def grow_batch(s: Situation) -> Proposal | None:
         Request("branch", {"batch": 2 * s.batch, "lr_scale": rate}),
         {"planned_at": due[0], "noise_scale": s.assessment.noise_scale},
     )
+
+
+def _no_gain(upcoming: Upcoming) -> str:
+    """Each phase has a streak of its own: what began one says nothing about the next."""
+    return f"no_gain/{upcoming.number}"

@@ -99,15 +99,27 @@ def test_a_plateau_of_the_phase_before_begins_nothing():
 def test_the_forecast_must_say_three_times_that_nothing_is_left_to_gain():
     def told(low, final, streak):
         forecast = Forecast(300, final, low, None, 0.9, 5, {}, {})
-        memory = PolicyState(clock=299, loss=4.0, streaks={"no_gain": streak})
+        memory = PolicyState(clock=299, loss=4.0, streaks={"no_gain/2": streak})
         s = situation(upcoming=waiting("forecast"), memory=memory)
         return dataclasses.replace(
             s, assessment=dataclasses.replace(s.assessment, forecast=forecast)
         )
 
-    assert plan_rules.confirm(told(3.99, 3.995, 2))["no_gain"] == 3
-    assert plan_rules.confirm(told(3.97, 3.995, 2))["no_gain"] == 0  # the band still hopes
-    assert plan_rules.confirm(told(None, 3.995, 0))["no_gain"] == 1
+    assert plan_rules.confirm(told(3.99, 3.995, 2))["no_gain/2"] == 3
+    assert plan_rules.confirm(told(3.97, 3.995, 2))["no_gain/2"] == 0  # the band still hopes
+    assert plan_rules.confirm(told(None, 3.995, 0))["no_gain/2"] == 1
     assert plan_rules.next_phase(told(None, 3.995, 2)) is None
     found = plan_rules.next_phase(told(None, 3.995, 3))
     assert found.evidence == {"event": "forecast", "left_to_gain": pytest.approx(0.005)}
+
+
+@pytest.mark.parametrize("events", [("forecast",), ("plateau",)])
+def test_forecasts_that_began_one_phase_do_not_begin_the_next(events):
+    told = dataclasses.replace(FORECAST, final_loss=3.995)
+    memory, begun = PolicyState(clock=299, loss=4.0), []
+    for number, on in [(1, ("forecast",))] * 3 + [(2, events)] * 3:
+        s = situation(upcoming=Upcoming(number, "knowledge", on, 0), memory=memory)
+        s = dataclasses.replace(s, assessment=dataclasses.replace(s.assessment, forecast=told))
+        memory = memory._replace(streaks=plan_rules.confirm(s))
+        begun.append(plan_rules.next_phase(dataclasses.replace(s, memory=memory)) is not None)
+    assert begun == [False, False, True, False, False, "forecast" in events]
