@@ -42,17 +42,16 @@ def skip_outliers(s: Situation) -> Judgement:
 def by_rules(s: Situation, rules: tuple[Rule, ...]) -> Judgement:
     """Skips outliers, judges the action under trial, then lets the first rule act that may.
 
-    A rule that throws is out for the rest of the run, and the journal says so.
+    Where an action is undone only safety may act besides: its alarm is not told again soon. A rule
+    that throws is out for the rest of the run, and the journal says so.
     """
     notes: tuple[dict, ...] = ()
     state = notice(s.memory, s)
     state, undone, told = trials.judge(state, s)
     control = _limited(s)._replace(**undone)
     notes += told
-    if undone:
-        return state, _decision(s, control, rule="undo", evidence=dict(told[0])), notes
     for rule in rules:
-        if not _may_act(rule, state, s):
+        if not _may_act(rule, state, s) or (undone and rule.family != "safety"):
             continue
         try:
             proposal = rule.propose(dataclasses.replace(s, memory=state, control=control))
@@ -63,7 +62,8 @@ def by_rules(s: Situation, rules: tuple[Rule, ...]) -> Judgement:
         if proposal is not None:
             state, decision = _act(rule, proposal, state, situation=s, control=control)
             return state, decision, notes
-    return state, _decision(s, control), notes
+    why = {"rule": "undo", "evidence": dict(told[0])} if undone else {}
+    return state, _decision(s, control, **why), notes
 
 
 def notice(state: PolicyState, s: Situation) -> PolicyState:

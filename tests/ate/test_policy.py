@@ -73,6 +73,17 @@ def test_an_action_after_which_the_loss_is_worse_is_undone_and_waits_twice_as_lo
     assert acted(decided)[0] == 300 + 4 * 20
 
 
+def test_damage_where_an_action_is_undone_is_still_rewound():
+    burst = alarm("non_finite_burst", 320, count=5, window=128, first=316)
+    state, decision, _ = decide(situation())
+    worse = later(situation(), state._replace(clock=state.trial.due - 1), 20,
+                  control=decision.control,
+                  assessment=situation(burst, step=320, loss=9.0).assessment)  # fmt: skip
+    _, decision, notes = policy.by_rules(worse, rules=(LOWER._replace(cooldown=0), *RULES))
+    assert notes[0]["verdict"] == "undone" and decision.control.lr_scale == 1.0
+    assert decision.rule == "rewind" and decision.request.kind == "rewind"
+
+
 def test_an_action_that_helps_is_kept():
     decided, notes, end = play(situation(), (LOWER,), 30, lambda step: 3.9)
     assert [note["verdict"] for note in notes] == ["kept"]
