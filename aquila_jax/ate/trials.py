@@ -48,16 +48,20 @@ def prediction(trial: Trial, s: Situation, *, rule: Rule) -> dict:
 def judge(
     state: PolicyState, s: Situation
 ) -> tuple[PolicyState, dict[str, float], tuple[dict, ...]]:
-    """Ends a trial that is due: the state, what to set back in the control, and a line about it."""
+    """Ends a trial that is due: the state, what to set back in the control, and a line about it.
+
+    What the loss cannot judge is kept, and says nothing about remedies.
+    """
     trial = state.trial
     if trial is None or state.clock < trial.due:
         return state, {}, ()
     realised, limit = s.assessment.loss, trial.expected + DEVIATIONS * trial.error
-    good = realised <= limit
+    judged = math.isfinite(trial.expected)
+    good = not judged or realised <= limit
     state = state._replace(trial=None)
     undone = {}
     if good:
-        state = state._replace(failures=0)
+        state = state._replace(failures=0 if judged else state.failures)
     else:
         state = _failed(state, trial.family)
         now = s.control._asdict()
@@ -67,16 +71,20 @@ def judge(
         }
     verdict = "kept" if good else ("undone" if undone else "did not help")
     line = {"kind": "verify", "rule": trial.rule, "action_step": trial.step, "verdict": verdict}
-    expected = trial.expected if math.isfinite(trial.expected) else None
+    expected = trial.expected if judged else None
     line |= {"expected": expected, "standard_error": trial.error, "realised": realised}
     return state, undone, (line,)
 
 
 def interrupt(state: PolicyState) -> PolicyState:
-    """A new remedy is needed before the last one was judged: that one did not help."""
-    if state.trial is None or state.trial.rule in ("guard", "recover"):
-        return state._replace(trial=None)
-    return _failed(state._replace(trial=None), state.trial.family)
+    """A new remedy is needed before the last one was judged: that one did not help.
+
+    What is never judged was no remedy, nor was the way back up.
+    """
+    trial, state = state.trial, state._replace(trial=None)
+    if trial is None or not math.isfinite(trial.expected) or trial.rule == "recover":
+        return state
+    return _failed(state, trial.family)
 
 
 def _failed(state: PolicyState, family: str) -> PolicyState:

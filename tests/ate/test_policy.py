@@ -90,6 +90,23 @@ def test_an_action_that_helps_is_kept():
     assert decided[-1].control.lr_scale == 0.5 and end.memory.failures == 0
 
 
+@pytest.mark.parametrize("judge,after", [("loss", 0), ("none", 2)])
+def test_only_what_the_loss_judges_ends_a_row_of_failures(judge, after):
+    given = situation(memory=PolicyState(clock=299, loss=4.0, failures=2))
+    _, notes, end = play(given, (LOWER._replace(judge=judge),), 30, lambda step: 3.9)
+    assert [note["verdict"] for note in notes] == ["kept"] and end.memory.failures == after
+
+
+@pytest.mark.parametrize("judge,after", [("loss", 1), ("none", 0)])
+def test_only_what_the_loss_judges_fails_where_safety_cuts_it_short(judge, after):
+    state, *_ = policy.by_rules(situation(), rules=(LOWER._replace(judge=judge),))
+    burst = alarm("non_finite_burst", 305, count=5, window=128, first=301)
+    given = later(situation(), state, 5, assessment=situation(burst, step=305).assessment)
+    state, decision, _ = policy.by_rules(given, rules=RULES)
+    assert decision.rule == "rewind"
+    assert state.failures == after and state.penalties == ({"rate": 1} if after else {})
+
+
 def test_what_a_person_set_meanwhile_is_not_undone():
     state, decision, _ = decide(situation())
     control = decision.control._replace(lr_scale=0.2)
