@@ -1,7 +1,7 @@
 """Rules for damage that skipping cannot cure: go back, leave out the data, or call a person."""
 
 from aquila_jax.ate.data_rules import FLOOR
-from aquila_jax.ate.memory import Action, count, last, since
+from aquila_jax.ate.memory import Action, count, last
 from aquila_jax.ate.rate_rules import LEAST
 from aquila_jax.ate.situation import Proposal, Situation
 from aquila_jax.core.signals import Request
@@ -160,6 +160,5 @@ def _recent(s: Situation, action: Action) -> bool:
 
 def _recurrences(s: Situation) -> int:
     """How many rewinds lie so close before this one that they were for the same trouble."""
-    if since(s.memory, "rewind") > RECURRENCE_WINDOWS * s.window + s.config.snapshot_every:
-        return 0
-    return count(s.memory, "rewind")
+    close = s.memory.clock - RECURRENCE_WINDOWS * s.window - s.config.snapshot_every
+    return sum(action.rule == "rewind" and action.clock >= close for action in s.memory.actions)

@@ -37,6 +37,8 @@ def test_the_same_trouble_again_goes_further_back_with_a_gentler_rate():
         steps.append(proposal.request.arguments["to_step"])
         scales.append(proposal.changes.get("lr_scale", 1.0))
     assert steps == [250, 250, 200] and scales == [1.0, 0.7, 0.7]
+    both = safety_rules.rewind(situation(burst, memory=rewound(10, 280)))
+    assert both.evidence["recurrence"] == 1 and both.request.arguments["to_step"] == 250
     long_ago = safety_rules.rewind(situation(burst, memory=rewound(10)))
     assert long_ago.changes == {} and long_ago.request.arguments["to_step"] == 250
 
