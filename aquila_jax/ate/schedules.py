@@ -43,7 +43,8 @@ def neutral(schedule: Schedule) -> Control:
 def learning_rate(schedule: Schedule, sequences, control: Control, *, xp=jnp):
     """The rate of the step that starts after `sequences`; arrays of `xp` in, arrays out.
 
-    Warm-up reaches the peak with its last step and is never zero in its first.
+    Warm-up is never zero, and over once `warmup` sequences are read: its last step is at the peak
+    only where a step is one sequence, the first one after it always.
     """
     warm = xp.clip((sequences + 1.0) / max(schedule.warmup, 1), 0.0, 1.0)
     span = xp.maximum(control.decay_end - control.decay_start, 1.0)

@@ -33,6 +33,12 @@ def test_host_and_device_agree_and_the_peak_is_reached(kind):
     assert rates(schedule).max() == pytest.approx(2e-3, rel=1e-2)
 
 
+def test_the_first_step_after_the_warm_up_is_at_the_peak():
+    schedule = Schedule(kind="constant", peak=1.0, warmup=32, total=100)
+    assert rates(schedule, batch=16)[:3].tolist() == [1 / 32, 17 / 32, 1.0]
+    assert rates(schedule, batch=1)[31] == 1.0 > rates(schedule, batch=1)[30]
+
+
 def test_wsd_decays_where_the_control_says():
     schedule = Schedule(kind="wsd", **PLAN)
     early = neutral(schedule)._replace(decay_start=500.0, decay_end=600.0)
