@@ -64,12 +64,6 @@ def since(memory: PolicyState, *rules: str) -> int:
     return memory.clock - (NEVER if action is None else action.clock)
 
 
-def since_family(memory: PolicyState, family: str) -> int:
-    """Steps seen since a rule of this family acted."""
-    clocks = [action.clock for action in memory.actions if action.family == family]
-    return memory.clock - max(clocks, default=NEVER)
-
-
 def to_json(memory: PolicyState) -> dict:
     """Plain values; the NaN of a run that has just begun is None."""
     plain = memory._asdict() | {"trial": memory.trial and memory.trial._asdict()}

@@ -98,7 +98,6 @@ class Situation:
     assessment: Assessment
     memory: PolicyState
     control: Control  # in force for the steps to come
-    planned: Control  # that of the plan
     effective_step: int  # from which on a decision holds
     progress: float  # of the plan, 0 to 1
     warming: bool  # still in the warm-up

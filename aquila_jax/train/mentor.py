@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from aquila_jax.ate import memory, policy
 from aquila_jax.ate.memory import PolicyState
-from aquila_jax.ate.optimizer import neutral_control
 from aquila_jax.ate.situation import Decay, Situation, Upcoming
 from aquila_jax.config import Config
 from aquila_jax.core.signals import Alarm, Assessment, Control, Decision, Signals
@@ -175,7 +174,6 @@ def _situation(mentor, remembered, assessment, *, control, context) -> Situation
         assessment=assessment,
         memory=remembered,
         control=control,
-        planned=neutral_control(config.optimizer, config.schedule, config.train.z_loss),
         effective_step=context.step + config.train.lag + 1,
         progress=context.progress,
         warming=sequences < config.schedule.warmup,

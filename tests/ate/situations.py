@@ -21,7 +21,7 @@ def situation(*alarms: Alarm, step: int = 300, loss: float = 4.0, ratio: float =
     )  # fmt: skip
     plain = dict(
         config=MentorConfig(mode="act"), assessment=assessment,
-        memory=PolicyState(clock=step - 1, loss=loss), control=PLANNED, planned=PLANNED,
+        memory=PolicyState(clock=step - 1, loss=loss), control=PLANNED,
         effective_step=step + 3, progress=step / 1000, warming=step < 50, window=20,
         tokens=step * 1280.0, sequences=step * 10, batch=10,
     )  # fmt: skip
