@@ -56,8 +56,12 @@ def _keep(leaf: jax.Array) -> _Kept:
 
 def _restore(kept: _Kept) -> jax.Array:
     where = kept.sharding.addressable_devices_indices_map(kept.shape)
+    memory = kept.sharding.memory_kind  # moments of an offloaded optimiser lie with the host
     shards = [
-        jax.device_put(kept.parts[_place(index, kept.shape)], device)
+        jax.device_put(
+            kept.parts[_place(index, kept.shape)],
+            jax.sharding.SingleDeviceSharding(device, memory_kind=memory),
+        )
         for device, index in where.items()
     ]
     return jax.make_array_from_single_device_arrays(kept.shape, kept.sharding, shards)

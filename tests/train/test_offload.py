@@ -10,7 +10,7 @@ from aquila_jax.core import sharding
 from aquila_jax.plan.compile import state_bytes
 from aquila_jax.train.state import abstract_state, init_state
 from aquila_jax.train.step import train_step
-from tests.train import small
+from tests.train import faults, small
 from tests.train.conftest import make_batch, neutral, on_device
 
 
@@ -41,6 +41,16 @@ def test_it_goes_on_from_a_checkpoint(runs):
     small.train(away, folder / "again", report=said.append, devices=jax.devices()[:1])
     assert any("going on after step 20" in line for line in said)
     assert small.last_checkpoint(folder / "again") == small.last_checkpoint(folder / "away")
+
+
+def test_it_goes_back_to_a_moment_in_the_ring(runs):
+    folder, away = runs
+    with pytest.MonkeyPatch.context() as patch:
+        faults.mislabel(patch, 37 * small.BATCH, 48 * small.BATCH)
+        small.run(small.change(away, "mentor", mode="act"), folder / "back")
+    shown = small.losses(folder / "back")
+    before, after = ({s: loss for t, s, loss in shown if t == timeline} for timeline in (0, 1))
+    assert [before[step] for step in range(33, 38)] == [after[step] for step in range(33, 38)]
 
 
 @pytest.mark.parametrize("shape", [{"data": 2}, {"fsdp": 2, "tensor": 2}])
