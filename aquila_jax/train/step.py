@@ -28,7 +28,7 @@ def train_step(
 ) -> tuple[TrainState, Signals]:
     """The next state and what the monitor needs to know; `control` never recompiles.
 
-    A step whose loss or gradient is not finite, or above the limits of `control`, leaves
+    A step whose loss, gradient or rate is not finite, or above the limits of `control`, leaves
     model and optimiser state bit for bit as they were; step and position go on.
     """
     objective = functools.partial(
@@ -40,8 +40,9 @@ def train_step(
     norm = layers.global_norm(grad_squares)
     if batch.tokens.shape[0] == 1:
         micro_square = jnp.square(norm)  # the same, but not read again
+    rate = learning_rate(program.schedule, state.sequences, control)
     good = jnp.isfinite(norm) & (seen["loss"] <= control.loss_limit)
-    good &= norm <= control.grad_norm_limit
+    good &= (norm <= control.grad_norm_limit) & jnp.isfinite(rate)
 
     take, leave = branches(program, control, norm)
     model, opt_state, squares = jax.lax.cond(good, take, leave, state, grads)
@@ -51,7 +52,7 @@ def train_step(
         domain_nats_M=seen["domain_nats_M"],
         domain_tokens_M=seen["domain_tokens_M"],
         log_z_squared=seen["log_z_squared"],
-        learning_rate=learning_rate(program.schedule, state.sequences, control),
+        learning_rate=rate,
         grad_norm=norm,
         micro_grad_square=micro_square,
         update_ratio=layers.median_ratio(update_squares, weight_squares),

@@ -117,6 +117,7 @@ def test_a_neutral_control_is_plain_optax_adamw(program, mesh):
 BAD = {
     "loss above its limit": dict(loss_limit=1.0),
     "gradient above its limit": dict(grad_norm_limit=1e-3),
+    "rate that is not finite": dict(decay_start=np.inf, decay_end=np.inf),
 }
 
 
