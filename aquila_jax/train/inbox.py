@@ -20,6 +20,7 @@ from aquila_jax.train.workdir import Workdir
 
 EVERY = 5  # steps between two looks
 REST = 10.0  # seconds at least, where a look is a request over the network
+UNFIT = (ValueError, TypeError, ArithmeticError)  # an order must not end the run, whatever it says
 
 
 def hand_in(workdir: Path, order: dict) -> str:
@@ -69,8 +70,8 @@ class Inbox:
             order = orders.parse(
                 text, host, machine.mentor.languages, source=source, content=content
             )
-        except ValueError as error:
-            self._refuse(name, str(error), host.step)
+        except UNFIT as error:
+            self._refuse(name, _reason(error), host.step)
             return []
         order |= {"timeline": host.timeline, "step": host.step}
         self._accept(name, order)
@@ -97,8 +98,8 @@ class Inbox:
                 source = newcomers.inspect(machine.config, machine.stream.store, str(place))
             if documents := orders.read(text).get("documents"):
                 content = trace.rows_of(machine.stream, documents)
-        except (ValueError, OSError) as error:
-            reason = str(error)
+        except (*UNFIT, OSError) as error:
+            reason = _reason(error)
         return [files[0].rpartition("/")[2], text, source, content, reason]
 
     def _files(self, part: str) -> list[str]:
@@ -125,6 +126,12 @@ def in_words(workdir: Path) -> list[str]:
         f"step {entry['step']:>7,}  {entry['kind']:<10}  {entry['author']:<10}  {_words(entry)}"
         for entry in read_lines(workdir / "journal.jsonl")
     ]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    return f"the order cannot be followed ({error}); use `aquila_jax steer`."
 
 
 def _words(entry: dict) -> str:

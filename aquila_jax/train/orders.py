@@ -13,9 +13,10 @@ from aquila_jax.train import newcomers
 from aquila_jax.train.host import HostState
 
 VERSION = 1
+FAR = 10**12  # sequences: more than any run reads, and far from what numbers can hold
 RANGES = {
     "lr_scale": (0.0, 10.0), "clip_norm": (1e-6, 1e6), "weight_decay_scale": (0.0, 10.0),
-    "z_loss": (0.0, 1.0), "decay_start": (0.0, math.inf), "decay_end": (1.0, math.inf),
+    "z_loss": (0.0, 1.0), "decay_start": (0.0, FAR), "decay_end": (1.0, FAR),
 }  # fmt: skip
 FIELDS = {
     "version", "author", "why", "control", "weights", "exclude", "documents", "request", "add_source",
@@ -66,11 +67,11 @@ def parse(
         checked["add_source"] = source
     checked["exclude"] = _ranges(order.get("exclude") or [], host)
     if content:
-        hosts.leave_out(host, content)  # refuses what cannot be
         checked |= {"documents": order["documents"], "content": content}
     checked["request"] = _request(order.get("request"), host)
     if not any(checked.get(key) for key in ("control", "weights", "exclude", "content", "request")):
         raise ValueError("the order changes nothing; see `aquila_jax steer --help`.")
+    apply(host, checked)  # once taken it is applied again at every start: now it can be refused
     return checked
 
 
@@ -138,16 +139,23 @@ def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[
             f"weights must name each domain once ({', '.join(languages)}), or each language "
             f"({', '.join(known)})."
         )
-    values = given.values()
-    if not all(isinstance(x, int | float) and 0 <= x < math.inf for x in values) or not sum(values):
-        raise ValueError(f"weights {given} must be numbers of at least 0, not all of them 0.")
+    numbers = all(isinstance(x, int | float) and x >= 0 for x in given.values())
+    if not numbers or not 0 < sum(given.values()) < math.inf:
+        raise ValueError(
+            f"weights {given} must be numbers of at least 0 with a finite sum above 0."
+        )
     if set(given) != set(languages):
         own = {
             name: sum(host.weights[d] for d in host.weights if languages[d] == name)
             for name in known
         }
+        if lost := [name for name in known if given[name] and not own[name]]:
+            raise ValueError(
+                f"weights give {lost} a share, but all domains of these languages have weight 0 "
+                "now; name the domains."
+            )
         given = {
-            name: given[language] * host.weights.get(name, 0.0) / max(own[language], 1e-12)
+            name: given[language] * host.weights.get(name, 0.0) / (own[language] or 1.0)
             for name, language in languages.items()
         }
     total = sum(given.values())
@@ -155,13 +163,14 @@ def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[
 
 
 def _ranges(given: Any, host: HostState) -> list[list[int]]:
-    for span in given:
-        if len(span) != 2 or not all(isinstance(edge, int) for edge in span):
+    for span in given if isinstance(given, list) else [given]:
+        pair = isinstance(span, list) and len(span) == 2
+        if not pair or not all(isinstance(edge, int) for edge in span):
             raise ValueError(f"exclude {span} must be FIRST:LAST in sequences.")
-        if not host.sequences <= span[0] < span[1]:
+        if not host.sequences <= span[0] < span[1] <= FAR:
             raise ValueError(
                 f"exclude {span[0]}:{span[1]} must hold something and lie ahead of sequence "
-                f"{host.sequences}, where the run stands."
+                f"{host.sequences}, where the run stands, and not beyond {FAR}."
             )
     return [list(span) for span in given]
 
@@ -173,7 +182,7 @@ def _request(given: Any, host: HostState) -> dict | None:
         raise ValueError(f"request {given!r} must be one of {', '.join(REQUESTS)}.")
     arguments = given.get("arguments") or {}
     if given["kind"] == "rewind":
-        step = arguments.get("to_step")
+        step = arguments.get("to_step") if isinstance(arguments, dict) else None
         if not isinstance(step, int) or not 0 <= step < host.step:
             raise ValueError(f"rewind to step {step!r} must lie before step {host.step}.")
         arguments = {"to_step": step}

@@ -30,6 +30,16 @@ BAD = {
     "out of range": (json.dumps(order(version=1, control={"lr_scale": 11})), "from 0 to 10"),
     "not a number": (json.dumps(order(version=1, control={"lr_scale": None})), "must be a number"),
     "past sequences": (json.dumps(order(version=1, exclude=[[0, 1]])), "lie ahead"),
+    "endless exclusion": (json.dumps(order(version=1, exclude=[[100, 10**23]])), "not beyond"),
+    "no span": (json.dumps(order(version=1, exclude=[5])), "must be FIRST:LAST"),
+    "endless decay": (
+        '{"version": 1, "author": "mei", "control": {"decay_start": Infinity}}',
+        "from 0 to 1e",
+    ),
+    "endless weights": (
+        json.dumps(order(version=1, weights={"en": 1e308, "zh": 1e308, "code": 0, "en-zh": 0})),
+        "finite sum",
+    ),
     "unknown domain": (json.dumps(order(version=1, weights={"fr": 1})), "each domain once"),
     "no author": (json.dumps({"version": 1, "control": {"lr_scale": 1}}), "no author"),
     "future rewind": (
@@ -61,6 +71,20 @@ def test_weights_of_languages_are_spread_over_their_domains(host):
     assert sum(weights.values()) == pytest.approx(1)
     english = [weights[name] for name, language in LANGUAGES.items() if language == "en"]
     assert english == pytest.approx([0.25] * 3) and weights["code"] == 0
+
+
+def test_a_share_that_nothing_can_be_read_for_is_refused(host):
+    """Of a language without weights to spread it by, and of a domain without a sequence."""
+    english = {name: float(language == "en") for name, language in LANGUAGES.items()}
+    host, _ = hosts.remix(host, english)
+    text = json.dumps(order(version=1, weights={"en": 0.5, "zh": 0.5, "code": 0, "en-zh": 0}))
+    with pytest.raises(ValueError, match=r"\['zh'\] a share"):
+        orders.parse(text, host, LANGUAGES)
+    sizes = host.ledger.sizes * [name != "code" for name in LANGUAGES]
+    bare = dataclasses.replace(host, ledger=dataclasses.replace(host.ledger, sizes=sizes))
+    text = json.dumps(order(version=1, weights=dict.fromkeys(LANGUAGES, 1.0)))
+    with pytest.raises(ValueError, match=r"\['code'\] have a weight but not one whole sequence"):
+        orders.parse(text, bare, LANGUAGES)
 
 
 def test_an_excluded_stretch_is_read_by_nobody(host):
@@ -148,7 +172,7 @@ def cleansed(runs, steered):
     wanted = [
         [name, number] for name in ("en_facts", "zh_facts") for number in range(0, sizes[name], 2)
     ]
-    inbox.hand_in(workdir, order(author="", documents=wanted))  # refused
+    inbox.hand_in(workdir, order(documents=5))  # refused
     inbox.hand_in(workdir, order(documents=[["en_facts", sizes["en_facts"]]]))  # refused
     inbox.hand_in(workdir, order(documents=wanted))  # after step 10
     inbox.hand_in(workdir, order(request={"kind": "rewind", "arguments": {"to_step": 8}}))
