@@ -69,6 +69,11 @@ class TrainConfig:
                 f"train.batch={self.batch} must be a multiple of "
                 f"train.accumulate={self.accumulate}."
             )
+        if self.heavy_every < 1 or self.lag < 0:
+            raise ValueError(
+                f"train.heavy_every={self.heavy_every} must be at least 1, and train.lag={self.lag} "
+                "not below 0."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

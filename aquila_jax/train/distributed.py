@@ -33,6 +33,10 @@ def start() -> None:
     coordinator = os.environ.get("AQUILA_COORDINATOR")
     if coordinator is None:
         return
+    if not re.fullmatch(r".+:\d+", coordinator):
+        raise ValueError(
+            f"AQUILA_COORDINATOR={coordinator} must read HOST:PORT, as in {coordinator.partition(':')[0]}:8476."
+        )
     count, index = os.environ.get("AQUILA_PROCESSES"), os.environ.get("AQUILA_PROCESS")
     if count:
         seconds = float(os.environ.get("AQUILA_JOIN_SECONDS", JOIN_SECONDS))

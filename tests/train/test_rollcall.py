@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from aquila_jax.train import rollcall
+from aquila_jax.train import distributed, rollcall
 from tests.train import jobs
 
 
@@ -40,3 +40,11 @@ def test_the_first_process_may_be_the_one_that_is_missing():
         other.close()
     with pytest.raises(rollcall.Absent, match="the first process is missing"):
         rollcall.call("192.0.2.1:8476", count=2, name="host-1", seconds=0.6)
+
+
+@pytest.mark.parametrize("address", ["host", "host:", ":8476", "host:train"])
+def test_an_address_without_a_port_is_refused_in_a_sentence(monkeypatch, address):
+    monkeypatch.setenv("AQUILA_COORDINATOR", address)
+    monkeypatch.setenv("AQUILA_PROCESSES", "2")
+    with pytest.raises(ValueError, match=f"AQUILA_COORDINATOR={address} must read HOST:PORT"):
+        distributed.start()
