@@ -40,7 +40,7 @@ def reach(
         return kept
     checkpoints.wait()
     older = [other for other in checkpoints.steps() if other <= step]
-    moment = _newest(machine, checkpoints, older) or beginning(machine)
+    moment = _newest(machine, checkpoints, older) or _begun(machine)
     moment = advance(machine, moment, step, steer=steer)
     ring.keep(moment)
     return moment
@@ -122,6 +122,16 @@ def from_json(machine: Machine, saved: dict, state) -> Moment:
         for one in saved["inflight"]
     )
     return Moment(state, hosts.from_json(saved), inflight)
+
+
+def _begun(machine: Machine) -> Moment:
+    """The moment before the first step, with the rate that was found: by the same trials again."""
+    if not pilot.asked(machine.config.mentor):
+        return beginning(machine)
+    kept = Ring(1)
+    kept.keep(beginning(machine))
+    host, _ = pilot.begin(machine, kept, kept.moments[0].host)
+    return kept.find(0)._replace(host=host)
 
 
 def _newest(machine: Machine, checkpoints: Checkpoints, steps: list[int]) -> Moment | None:

@@ -4,9 +4,10 @@ import json
 import numpy as np
 import pytest
 
+from aquila_jax.config import plain
 from aquila_jax.core.signals import Decision, Request
 from aquila_jax.train import host as hosts
-from aquila_jax.train import pilot
+from aquila_jax.train import inbox, pilot
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.replay import Differs, replay
 from aquila_jax.train.step import train_step
@@ -80,6 +81,23 @@ def test_the_probe_raises_a_rate_that_is_far_too_low(piloted):
     losses = first["evidence"]["losses"]
     assert losses == sorted(losses, reverse=True)  # each higher rate was better
     assert small.lines(workdir, "metrics")[0]["lr_scale"] == pytest.approx(0.7 * 3**4, rel=1e-3)
+
+
+def test_a_run_that_is_built_again_from_its_beginning_has_the_rate_of_the_probe(runs):
+    """Back to a step that is neither in the ring nor behind a checkpoint."""
+    workdir = runs / "begun-again"
+    config = small.config(runs / "store", mode="act", probe=0.01, snapshot_every=1000)
+    config = small.change(config, "schedule", peak=0.02 * config.schedule.peak)
+    workdir.mkdir()
+    (workdir / "config.json").write_text(json.dumps(plain(config)))
+    rewind = {"kind": "rewind", "arguments": {"to_step": 3}}
+    for _ in range(2):  # refused before step 1, and taken after step 5
+        inbox.hand_in(workdir, {"author": "mei", "request": rewind})
+    assert small.run(config, workdir) == "finished"
+    shown = small.losses(workdir)
+    before, after = ({s: loss for t, s, loss in shown if t == timeline} for timeline in (0, 1))
+    assert [before[step] for step in (4, 5)] == [after[step] for step in (4, 5)]
+    assert small.lines(workdir, "metrics")[0]["lr_scale"] != 1.0
 
 
 def test_the_batch_grows_after_its_branches_and_compiles_once_more(piloted):
