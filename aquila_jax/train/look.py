@@ -12,7 +12,6 @@ from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.core.journal import read_lines
 from aquila_jax.dmu import account, places, prior, recipe, staging, trace
-from aquila_jax.dmu.ledger import Ledger
 from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.evaluate import suite
@@ -81,35 +80,51 @@ def plan(config: Config, store: TokenStore) -> account.Plan:
 
 def documents(workdir: Path, step: int, *, report: Callable) -> list[trace.TracedDocument]:
     """The documents that one finished step of the run learned from, in their order."""
-    line = _finished(workdir).get(step)
+    stream, where = _stream(workdir, report)
+    line = _finished(workdir, where.step).get(step)
     if line is None:
-        raise ValueError(f"{workdir} has no step {step} in its metrics.jsonl.")
-    stream, ledger = _stream(workdir, report)
+        raise ValueError(
+            f"{workdir} has no step {step} up to its newest checkpoint, which is of step "
+            f"{where.step}; only those can be traced, none that a rewind left behind."
+        )
     first, last = line["sequences"] - line["batch"], line["sequences"]
-    return trace.trace(stream.store, stream, ledger, first, last)
+    return trace.trace(stream.store, stream, where.ledger, first, last)
 
 
 def steps_with(
     workdir: Path, domain: str, document: int, *, report: Callable
 ) -> list[tuple[int, trace.Appearance]]:
-    """The finished steps that learned from a part of one document, and where it stood in them."""
-    lines = _finished(workdir)
-    stream, ledger = _stream(workdir, report)
+    """The steps up to the newest checkpoint that learned from a part of one document, and where."""
+    stream, where = _stream(workdir, report)
+    lines = _finished(workdir, where.step)
     ends = [lines[step]["sequences"] for step in sorted(lines)]
     cursors = range(ends[-1] if ends else 0)
-    found = trace.appearances(stream, ledger, domain, document, cursors=cursors)
+    found = trace.appearances(stream, where.ledger, domain, document, cursors=cursors)
     return [(sorted(lines)[bisect.bisect(ends, one.cursor)], one) for one in found]
 
 
-def _finished(workdir: Path) -> dict[int, dict]:
-    """The line of each step; of one that was run again after a rewind, the last."""
-    return {line["step"]: line for line in read_lines(workdir / "metrics.jsonl")}
+def _finished(workdir: Path, last: int) -> dict[int, dict]:
+    """The line of each step up to `last`, without those that a rewind left behind.
+
+    A checkpoint knows the order of the data until it was made and along its own timeline.
+    """
+    journal = read_lines(workdir / "journal.jsonl")
+    rewinds = [line for line in journal if line["kind"] == "rewind"]
+    return {
+        line["step"]: line
+        for line in read_lines(workdir / "metrics.jsonl")
+        if line["step"] <= last
+        and not any(
+            line["timeline"] < other["timeline"] and line["step"] > other["to_step"]
+            for other in rewinds
+        )
+    }
 
 
-def _stream(workdir: Path, report: Callable) -> tuple[Stream, Ledger]:
-    """What the run reads, in the order of its newest checkpoint."""
+def _stream(workdir: Path, report: Callable) -> tuple[Stream, HostState]:
+    """What the run reads, and where its newest checkpoint stands."""
     config = read_config(workdir)
     with jax.set_mesh(machinery.mesh(config)):
         _, where = restore(config, workdir, step=None, report=report)
     store = newcomers.open_all(config, where.joined)
-    return Stream(store, config.data.length, config.data.packing), where.ledger
+    return Stream(store, config.data.length, config.data.packing), where

@@ -202,6 +202,24 @@ def test_the_steps_that_learned_from_a_document_are_told(cleansed, capsys):
         assert cli.main([*command, *bad]) == 1
 
 
+def test_only_steps_whose_order_the_newest_checkpoint_knows_are_traced(cleansed, tmp_path):
+    """It is that of step 8, after the rewind: 9 and 10 were left behind, and 11 came later."""
+    workdir = tmp_path / "young"
+    shutil.copytree(cleansed[0], workdir)
+    for step in (20, 40, small.STEPS):
+        shutil.rmtree(workdir / "checkpoints" / str(step))
+    found = look.documents(workdir, 8, report=print)[0]
+    for step in (9, 10, 11):
+        with pytest.raises(ValueError, match=f"no step {step} up to its newest checkpoint"):
+            look.documents(workdir, step, report=print)
+    told = look.steps_with(workdir, found.domain, found.document, report=print)
+    assert (
+        told[-1][0]
+        == 8
+        < look.steps_with(cleansed[0], found.domain, found.document, report=print)[-1][0]
+    )
+
+
 def test_a_run_without_some_documents_can_be_replayed(cleansed):
     assert replay(cleansed[0]).lines == len(small.lines(cleansed[0], "journal"))
 
