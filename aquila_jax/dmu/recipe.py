@@ -40,6 +40,7 @@ class Place(NamedTuple):
     phase: int = 0
     since: int = 0  # sequences read when the phase began
     stairs: int = STAIRS  # of the change to its mixture that are done
+    why: str = "start"  # or "tokens", or the event that began it
 
 
 def check(phases: Sequence[Phase], *, total: float, acts: bool) -> None:

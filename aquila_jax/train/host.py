@@ -94,7 +94,7 @@ def enter(host: HostState, *, phase: int, name: str, why: str) -> tuple[HostStat
     """A phase of the recipe begins; its mixture comes with the steps that follow."""
     where = {"first_step": host.step + 1, "first_sequence": host.sequences}
     line = {"kind": "phase", "name": name, "why": why} | where
-    return dataclasses.replace(host, place=Place(phase, host.sequences, 0)), [line]
+    return dataclasses.replace(host, place=Place(phase, host.sequences, 0, why)), [line]
 
 
 def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[dict]]:
@@ -138,8 +138,9 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
     """`now` goes back to `then` in a new timeline; what was decided since stays decided.
 
     The monitor forgets what it saw since; the policy remembers what it did, and the models that
-    were evaluated stay known. The limits of a
-    step are those of then. Numbers left out once stay left out.
+    were evaluated stay known. The limits of a step are those of then. Numbers left out once stay
+    left out. What the recipe did since by its count of tokens is no decision: it is undone, with
+    the mixture, and comes again at its time.
     """
     lost = now.targets - (then.targets - then.wasted)
     limits = {name: getattr(then.control, name) for name in ("loss_limit", "grad_norm_limit")}
@@ -148,6 +149,9 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
     batches = then.batches
     if now.batch != then.batch:
         batches = (*batches, (then.step + 1, now.batch))
+    place, weights = now.place, now.weights
+    if place != then.place and (place.phase == then.place.phase or place.why == "tokens"):
+        place, weights = then.place, recipe.toward(weights, then.weights, 0, recipe.STAIRS)
     host = dataclasses.replace(
         then,
         targets=now.targets,
@@ -155,13 +159,13 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
         timeline=now.timeline + 1,
         ledger=_skip(ledger, ranges),
         batches=batches,
-        place=now.place,
+        place=place,
         joined=now.joined,
         steers=now.steers,
         control=decision.control._replace(**limits),
         mentor=then.mentor._replace(policy=now.mentor.policy, successor=now.mentor.successor),
     )
-    host, lines = remix(host, now.weights)
+    host, lines = remix(host, weights)
     left_out = now.ledger.entries[-1].excluded.items()
     return leave_out(host, {now.ledger.domains[n]: ranges for n, ranges in left_out}), lines
 

@@ -3,13 +3,20 @@
 import pytest
 
 from aquila_jax.config import plain
+from aquila_jax.core.signals import Decision, Request
+from aquila_jax.train import host as hosts
+from aquila_jax.train import phases
+from aquila_jax.train.mentor import Mentor
 from tests.train import eventful, small
 
 
 def mixtures(workdir):
-    """Step and weights of each mixture, until the run was left by a rewind or ended."""
+    """Step and weights of each mixture since the rewind."""
     journal = small.lines(workdir, "journal")
-    return [(line["step"], line["weights"]) for line in journal if line["kind"] == "mixture"]
+    [rewind] = [line["seq"] for line in journal if line["kind"] == "rewind"]
+    return [
+        (line["step"], line["weights"]) for line in journal[rewind:] if line["kind"] == "mixture"
+    ]
 
 
 def of(language, weights):
@@ -19,12 +26,14 @@ def of(language, weights):
 def test_phases_begin_in_turn_and_are_on_record(eventful_run):
     whole, _, told = eventful_run
     journal = small.lines(whole, "journal")
-    phases = [line for line in journal if line["kind"] == "phase"]
-    assert [(line["name"], line["why"]) for line in phases] == [
-        ("language", "start"), ("knowledge", "tokens"), ("target", "plateau"),
+    begun = [line for line in journal if line["kind"] == "phase"]
+    assert [(line["name"], line["why"]) for line in begun] == [
+        ("language", "start"), ("knowledge", "tokens"), ("knowledge", "tokens"),
+        ("target", "plateau"),
     ]  # fmt: skip
-    assert phases[1]["first_sequence"] == small.STEPS * small.BATCH // 6
-    assert phases[2]["first_step"] > eventful.PLATEAU
+    at = [line["first_sequence"] for line in begun[1:3]]  # and again, after the rewind to before it
+    assert at == [small.STEPS * small.BATCH // 6] * 2
+    assert begun[3]["first_step"] > eventful.PLATEAU
     decided = [line for line in journal if line["kind"] == "decision" and line["rule"] != "mix"]
     assert [line["rule"] for line in decided] == ["next_phase"]
     assert told.lines == len(journal)
@@ -70,3 +79,26 @@ def test_a_recipe_that_cannot_come_true_is_refused_with_the_configuration(runs):
     with pytest.raises(ValueError, match="data.weights and data.phases exclude each other"):
         small.change(config, "data", weights={"en_stories": 1.0})
     assert plain(config)["data"]["phases"][1]["name"] == "knowledge"
+
+
+def test_a_rewind_undoes_what_tokens_began_and_keeps_what_an_event_began(runs):
+    config = eventful.config(runs)
+    languages = {source.name: source.language for source in config.prepare.sources}
+    start = hosts.start(config, Mentor(config, languages, {}), dict.fromkeys(languages, 1000))
+
+    def until(step, host):
+        while host.step < step:
+            host = hosts.dispatched(phases.advance(config, host)[0])
+        return host
+
+    then = until(8, start)
+    now = until(30, then)
+    asked = Decision(30, 31, now.control, request=Request("rewind", {"to_step": 8}))
+    back, _ = hosts.back(now, then, asked)
+    assert (now.place.phase, back.place) == (1, then.place)
+    assert back.weights == pytest.approx(then.weights) != now.weights
+    again = until(30, back)
+    assert again.place == now.place and again.weights == pytest.approx(now.weights)
+    moved, _ = hosts.enter(now, phase=2, name="target", why="plateau")
+    kept, _ = hosts.back(moved, then, asked)
+    assert (kept.place, kept.weights) == (moved.place, now.weights)
