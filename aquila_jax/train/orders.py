@@ -142,7 +142,7 @@ def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[
     numbers = all(isinstance(x, int | float) and x >= 0 for x in given.values())
     if not numbers or not 0 < sum(given.values()) < math.inf:
         raise ValueError(
-            f"weights {given} must be numbers of at least 0 with a finite sum above 0."
+            f"weights {given} must be numbers of at least 0, not all of them 0, with a finite sum."
         )
     if set(given) != set(languages):
         own = {
