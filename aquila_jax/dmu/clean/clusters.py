@@ -24,15 +24,21 @@ def candidates(folder: str) -> np.ndarray:
 
 
 def verified(pairs: np.ndarray, sketches: str, least: float) -> np.ndarray:
-    """Those pairs whose Jaccard similarity is at least `least`."""
-    shards = functools.lru_cache(64)(lambda rank: duplicates.read_sketches(sketches, rank))
+    """Those pairs whose Jaccard similarity is at least `least`; two shards are open at a time."""
+    shards = functools.lru_cache(2)(lambda rank: duplicates.read_sketches(sketches, rank))
 
     def load(key: int) -> duplicates.Sketch:
         return duplicates.sketch_of(shards(key >> 32), key & 0xFFFFFFFF)
 
-    rows = (row.tolist() for row in pairs)  # all at once would take ten times the array's memory
-    near = (duplicates.similarity(load(a), load(b)) >= least for a, b in rows)
-    return pairs[np.fromiter(near, bool, len(pairs))]
+    left, right = (pairs >> np.uint64(32)).T
+    order = np.lexsort((right, left))  # so that each two shards meet once
+    rows = (
+        row.tolist() for row in pairs[order]
+    )  # a list of all takes ten times the array's memory
+    similar = (duplicates.similarity(load(a), load(b)) >= least for a, b in rows)
+    near = np.zeros(len(pairs), bool)
+    near[order] = np.fromiter(similar, bool, len(pairs))
+    return pairs[near]
 
 
 def join(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

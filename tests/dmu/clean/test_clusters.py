@@ -56,6 +56,19 @@ def test_only_pairs_that_are_similar_stay(tmp_path):
     assert len(clusters.verified(pairs[:0], str(tmp_path), 0.8)) == 0
 
 
+def test_each_two_shards_meet_once_and_pairs_keep_their_order(monkeypatch):
+    opened = []
+    monkeypatch.setattr(duplicates, "read_sketches", lambda _, rank: opened.append(rank) or rank)
+    monkeypatch.setattr(duplicates, "sketch_of", lambda shard, document: document)
+    monkeypatch.setattr(duplicates, "similarity", lambda a, b: float(a == b))
+    pairs = [
+        [key(a, n), key(b, n + n % 2)] for n in range(40) for a in range(3) for b in range(a, 3)
+    ]
+    near = clusters.verified(np.array(pairs, np.uint64), "", 0.5)
+    assert near.tolist() == [[a, b] for a, b in pairs if a & 1 == 0]
+    assert len(opened) <= 6
+
+
 def test_all_but_the_first_are_removed(tmp_path):
     pairs = [[key(0, 3), key(1, 1)], [key(1, 1), key(1, 4)], [key(1, 0), key(1, 2)]]
     members, labels = clusters.join(np.array(pairs, np.uint64))
