@@ -1,6 +1,5 @@
 import random
 import re
-import time
 
 import pytest
 
@@ -71,12 +70,11 @@ def test_mail_addresses_are_those_of_the_library():
         assert list(filter(privacy.is_mail, found)) == library.findall(text)
 
 
-def test_mail_addresses_take_a_time_that_grows_with_the_text():
-    """An escaped address of 45 KB: looked through again from each letter, half a minute."""
-    text = "a@b.cn " + "%E4%B8%AD" * 5_000
-    start = time.perf_counter()
-    assert privacy.mask(text, ("email",))[1] == {"email": 1}
-    assert time.perf_counter() - start < 5
+def test_a_word_without_an_address_is_passed_over_whole():
+    """Looked through again from each of its letters, 45 KB took half a minute."""
+    escaped = "%E4%B8%AD" * 5_000
+    assert [match.group() for match in privacy.EMAIL.finditer(escaped)] == [escaped[1:]]
+    assert privacy.mask(f"a@b.cn {escaped}", ("email",))[1] == {"email": 1}
 
 
 def test_only_the_kinds_asked_for():
