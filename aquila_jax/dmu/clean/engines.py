@@ -36,7 +36,7 @@ def run(
     elif engine in EXECUTORS:
         report(f"{name}: {tasks} tasks, {workers} at a time")
         EXECUTORS[engine](
-            pipeline=list(pipeline), tasks=tasks, workers=workers, logging_dir=logs
+            pipeline=[come_along, *pipeline], tasks=tasks, workers=workers, logging_dir=logs
         ).run()
     else:
         raise ValueError(f"engine={engine!r} must be one of {', '.join(EXECUTORS)}.")
@@ -58,6 +58,14 @@ def _run_here(pipeline: Pipeline, tasks: int, logs: str, report: Report) -> None
             _mark(logs, rank).parent.mkdir(parents=True, exist_ok=True)
             _mark(logs, rank).touch()
         advance(1)
+
+
+def come_along(data: None, _rank: int, _world: int) -> None:
+    """A datatrove step that brings this module, and so its start method, to a worker elsewhere.
+
+    Ray's workers would else fork beside their threads, where a task may wait for a lock for ever.
+    """
+    return data
 
 
 def allow_files(_data: None, _rank: int, _world: int, *, files: int) -> None:

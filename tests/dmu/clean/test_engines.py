@@ -1,6 +1,10 @@
 import functools
 import pathlib
+import pickle
 import resource
+import subprocess
+import sys
+import types
 
 import pytest
 from datatrove.data import Document
@@ -71,6 +75,27 @@ def test_a_limit_of_open_files_that_cannot_be_raised_is_a_sentence(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (80, 100))
     with pytest.raises(ValueError, match="101 files open, .* set a larger shard_characters"):
         engines.allow_files(None, 0, 1, files=101)
+
+
+def test_a_worker_elsewhere_does_not_fork(tmp_path, monkeypatch):
+    """datatrove forks a process for each task of a Ray job, unless it is told another way."""
+    sent = []
+
+    def ray(*, pipeline, tasks, logging_dir, **_):
+        sent.append(pickle.dumps(pipeline[0]))
+        marks = pathlib.Path(logging_dir) / "completions"
+        marks.mkdir(parents=True)
+        for rank in range(tasks):
+            (marks / f"{rank:05d}").touch()
+        return types.SimpleNamespace(run=lambda: None)
+
+    monkeypatch.setitem(engines.EXECUTORS, "ray", ray)
+    run((), tmp_path / "logs", engine="ray")
+    code = "import pickle, sys, multiprocess as m; pickle.loads(sys.stdin.buffer.read()); print(m.get_start_method())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=sent[0], capture_output=True, check=True
+    )
+    assert done.stdout == b"forkserver\n"
 
 
 def test_unknown_engines_are_refused(tmp_path):
