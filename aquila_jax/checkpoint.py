@@ -127,12 +127,9 @@ class Checkpoints:
                 state = handler.restore(folder / "state", args=args)
             with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
                 host = handler.restore(folder / "host", args=ocp.args.JsonRestore())
-        except FileNotFoundError as error:
-            return None, [_first_line(error), ""]
-        except OSError as error:
-            return None, ["", _first_line(error)]
         except Exception as error:  # noqa: BLE001 (Orbax raises a bare Exception for a cut array)
-            return None, [_first_line(error), ""]
+            silent = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+            return None, ["", _first_line(error)] if silent else [_first_line(error), ""]
         return (state, host), ["", ""]
 
     def _unsaved(self, error: Exception) -> CheckpointError:

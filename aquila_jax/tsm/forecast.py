@@ -15,9 +15,6 @@ MIN_STEPS = 300  # after the warm-up: before, a run is in a transient that no la
 MIN_POINTS = 12
 EARLY = 0.25  # of what was seen is left out: a young run follows another law than an old one
 LOOKS_BACK = (0.6, 0.7, 0.8, 0.9)  # of what was seen: where it is forecast again, as it was then
-TRUST = (
-    2.0  # an end that has moved so far since may be off by so much more (docs/results/monitor.md)
-)
 HORIZON = 0.1  # of the plan's tokens: over which a plateau is judged
 
 
