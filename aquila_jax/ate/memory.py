@@ -4,8 +4,11 @@ All times are counts of the steps seen (`clock`), which go on through a rewind, 
 numbers go back.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from aquila_jax.core.signals import Alarm
 
 NEVER = -(10**9)
 
@@ -31,6 +34,13 @@ class Trial(NamedTuple):
     changed: dict[str, tuple[float, float]]  # field of the control -> before, after
 
 
+class Waiting(NamedTuple):
+    """An alarm that no rule has acted on yet, since when."""
+
+    clock: int
+    alarm: Alarm
+
+
 class PolicyState(NamedTuple):
     """Everything a policy carries from step to step."""
 
@@ -46,6 +56,7 @@ class PolicyState(NamedTuple):
     penalties: dict[str, int] = {}  # family -> how often its cool-down was doubled
     disabled: tuple[str, ...] = ()  # rules that threw
     ceiling: float = 1.0  # of the learning-rate factor: the plan's, or a person's
+    waiting: tuple[Waiting, ...] = ()  # a rule may be kept by another's trial, or pause
 
 
 def last(memory: PolicyState, *rules: str) -> Action | None:
@@ -67,6 +78,7 @@ def since(memory: PolicyState, *rules: str) -> int:
 def to_json(memory: PolicyState) -> dict:
     """Plain values; the NaN of a run that has just begun is None."""
     plain = memory._asdict() | {"trial": memory.trial and memory.trial._asdict()}
+    plain["waiting"] = [[clock, dataclasses.asdict(alarm)] for clock, alarm in memory.waiting]
     return plain | {"loss": None if memory.loss != memory.loss else memory.loss}
 
 
@@ -84,5 +96,6 @@ def from_json(value: Mapping[str, Any]) -> PolicyState:
             "looks": {name: tuple(map(tuple, seen)) for name, seen in value["looks"].items()},
             "loss": float("nan") if value["loss"] is None else value["loss"],
             "trial": trial,
+            "waiting": tuple(Waiting(clock, Alarm(**alarm)) for clock, alarm in value["waiting"]),
         }
     )

@@ -27,7 +27,7 @@ def start_decay(s: Situation) -> Proposal | None:
     """
     if "decay" not in s.config.may or s.sequences >= s.control.decay_start:
         return None
-    if (alarm := s.alarm("plateau")) is not None:
+    if (alarm := s.unanswered("plateau")) is not None:
         return Proposal(
             {"decay_start": float(s.sequences)}, evidence={"alarm": alarm.kind} | alarm.evidence
         )
@@ -74,9 +74,9 @@ def next_phase(s: Situation) -> Proposal | None:
     if s.upcoming is None or s.sequences - s.upcoming.since < SETTLED * s.sequences:
         return None
     evidence = {}
-    alarm = s.alarm("plateau")
+    alarm = s.unanswered("plateau")
     if "plateau" in s.upcoming.on and alarm:
-        evidence = {"event": "plateau"} | alarm.evidence
+        evidence = {"event": "plateau", "alarm": alarm.kind} | alarm.evidence
     elif s.assessment.forecast and s.memory.streaks.get(_no_gain(s.upcoming), 0) >= CONFIRMATIONS:
         evidence = {"event": "forecast", "left_to_gain": left_to_gain(s)}
     if not evidence:

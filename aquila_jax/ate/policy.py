@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aquila_jax.ate import data_rules, plan_rules, trials
 from aquila_jax.ate import memory as memories
-from aquila_jax.ate.memory import Action, PolicyState
+from aquila_jax.ate.memory import Action, PolicyState, Waiting
 from aquila_jax.ate.rules import RULES
 from aquila_jax.ate.situation import Proposal, Rule, Situation
 from aquila_jax.core.signals import Control, Decision
@@ -16,6 +16,9 @@ TROUBLE = frozenset(
     "spike non_finite repeated_spikes non_finite_burst slow_divergence regime_change "
     "exploding_layer update_jump attention_growth output_logit_growth".split()
 )  # fmt: skip
+# Told once in a long while, to rules that may have to wait for another's trial or for their pause.
+PATIENT = frozenset("slow_divergence output_logit_growth attention_growth plateau".split())
+STALE_WINDOWS = 4  # such an alarm says nothing of now any more
 Judgement = tuple[PolicyState, Decision, tuple[dict, ...]]  # the dicts are lines for the journal
 
 
@@ -75,6 +78,10 @@ def notice(state: PolicyState, s: Situation) -> PolicyState:
         state = state._replace(jitter=state.jitter + rate * (move - state.jitter))
     if any(alarm.kind in TROUBLE for alarm in s.assessment.alarms):
         state = state._replace(troubled=clock)
+    late = clock - STALE_WINDOWS * s.window
+    waiting = [x for x in state.waiting if x.clock > late]
+    waiting += [Waiting(clock, x) for x in s.assessment.alarms if x.kind in PATIENT]
+    state = state._replace(waiting=tuple(waiting))
     state = state._replace(clock=clock, loss=loss, streaks=plan_rules.confirm(s))
     looks, streaks = data_rules.look(dataclasses.replace(s, memory=state))
     return state._replace(looks=looks, streaks=streaks)
@@ -108,9 +115,10 @@ def _act(
     rule: Rule, proposal: Proposal, state: PolicyState, *, situation: Situation, control: Control
 ) -> tuple[PolicyState, Decision]:
     s, step = situation, situation.assessment.step
+    waiting = _unanswered(rule, proposal, state)
     state = trials.interrupt(state) if rule.family == "safety" else state
     action = Action(state.clock, step, rule.name, rule.family)
-    state = state._replace(actions=(*state.actions, action))
+    state = state._replace(actions=(*state.actions, action), waiting=waiting)
     predict = None
     tried = s.config.mode == "act" and rule.window(s) > 0
     if tried and not _stops(proposal):
@@ -128,6 +136,14 @@ def _act(
         predict=predict,
     )
     return state, decision
+
+
+def _unanswered(rule: Rule, proposal: Proposal, state: PolicyState) -> tuple[Waiting, ...]:
+    """The alarms that still wait; safety goes back to before them, or calls a person."""
+    if rule.family == "safety":
+        return ()
+    answered = proposal.evidence.get("alarm")
+    return tuple(x for x in state.waiting if x.alarm.kind != answered)
 
 
 def _stops(proposal: Proposal) -> bool:

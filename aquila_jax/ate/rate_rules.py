@@ -63,7 +63,7 @@ def back_off(s: Situation) -> Proposal | None:
     rewind repeats it (science 2.4). If only some domains rose it is their data, and the rate
     stays. Bounded below by a tenth of the plan.
     """
-    alarm = s.alarm("slow_divergence")
+    alarm = s.unanswered("slow_divergence")
     if alarm is None or alarm.evidence.get("share", 1.0) < WIDESPREAD:
         return None
     new = max(BACK_OFF * s.control.lr_scale, min(LEAST, s.control.lr_scale))
@@ -77,7 +77,7 @@ def calm_logits(s: Situation) -> Proposal | None:
     of steps before the loss does (arXiv 2309.14322); the z-loss holds the first, a lower rate
     slows both.
     """
-    alarm = s.alarm("output_logit_growth", "attention_growth")
+    alarm = s.unanswered("output_logit_growth", "attention_growth")
     if alarm is None:
         return None
     evidence = {"alarm": alarm.kind} | alarm.evidence

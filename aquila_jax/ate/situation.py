@@ -119,6 +119,11 @@ class Situation:
         """The first alarm of these kinds that this step raised."""
         return next((alarm for alarm in self.assessment.alarms if alarm.kind in kinds), None)
 
+    def unanswered(self, *kinds: str) -> Alarm | None:
+        """The first alarm of these kinds, of now or of lately, that no rule has acted on."""
+        waiting = (x.alarm for x in self.memory.waiting if x.alarm.kind in kinds)
+        return self.alarm(*kinds) or next(waiting, None)
+
 
 class Proposal(NamedTuple):
     """What a rule wants."""

@@ -84,6 +84,44 @@ def test_damage_where_an_action_is_undone_is_still_rewound():
     assert decision.rule == "rewind" and decision.request.kind == "rewind"
 
 
+GROWTH = alarm("attention_growth", 305, domain="en")
+
+
+def told_in_a_trial(*raised):
+    """Step 305: alarms while the action of step 300 is on trial until step 320."""
+    state, *_ = policy.by_rules(situation(), rules=(LOWER,))
+    assert state.trial.due == state.clock + 20
+    state = state._replace(clock=state.clock + 4)
+    told = later(situation(), state, 5, assessment=situation(*raised, step=305).assessment)
+    state, decision, _ = policy.by_rules(told, rules=(LOWER, *RULES))
+    return told, state, decision
+
+
+def test_an_alarm_told_in_the_trial_of_another_rule_waits_for_its_own_and_is_answered_once():
+    told, state, decision = told_in_a_trial(GROWTH)
+    assert not decision.rule
+    given = later(told, memory.from_json(json.loads(json.dumps(memory.to_json(state)))))
+    decided, _, end = play(given, RULES, 60)
+    assert [(x.rule, x.step) for x in decided if x.rule] == [("calm_logits", 320)]
+    assert end.memory.waiting == ()
+
+
+def test_an_alarm_that_waits_too_long_says_nothing_of_now():
+    told, state, _ = told_in_a_trial(GROWTH)
+    kept = state._replace(trial=state.trial._replace(due=state.clock + 85))
+    decided, _, _ = play(later(told, kept), RULES, 120)
+    assert not acted(decided)
+
+
+def test_a_rewind_forgets_what_waits():
+    told, state, _ = told_in_a_trial(GROWTH)
+    assert state.waiting
+    burst = alarm("non_finite_burst", 306, count=5, window=128, first=301)
+    given = later(told, state, assessment=situation(burst, step=306).assessment)
+    state, decision, _ = policy.by_rules(given, rules=RULES)
+    assert decision.rule == "rewind" and state.waiting == ()
+
+
 def test_an_action_that_helps_is_kept():
     decided, notes, end = play(situation(), (LOWER,), 30, lambda step: 3.9)
     assert [note["verdict"] for note in notes] == ["kept"]
