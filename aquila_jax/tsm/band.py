@@ -11,7 +11,6 @@ import numpy as np
 
 MIN_FORECASTS = 20  # with fewer, no band is claimed
 DROP_ERROR = 0.05  # of the predicted drop: what the law is typically wrong by
-NOISE_SHARE = 0.5  # of a point's noise: what is left in an end that is a mean of a few points
 FLOOR = 0.003  # nats: seeds, evaluation noise
 
 
@@ -28,10 +27,10 @@ def deviation(
 ) -> np.ndarray:
     """What is claimed before calibration: nats [n], from parts that are independent.
 
-    Of the posterior, the drop to come, a point's noise, and how far the forecast has moved.
+    Of the posterior, the drop to come, a point's noise, which the end has as well, and how far the
+    forecast has moved.
     """
-    known_to = (NOISE_SHARE * noise) ** 2 + FLOOR**2
-    return np.sqrt(posterior**2 + (DROP_ERROR * drop) ** 2 + known_to + moved**2)
+    return np.sqrt(posterior**2 + (DROP_ERROR * drop) ** 2 + noise**2 + FLOOR**2 + moved**2)
 
 
 def factor(calibration: Calibration, coverage: float) -> tuple[float, int] | None:

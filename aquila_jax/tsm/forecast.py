@@ -1,5 +1,6 @@
 """The door of the forecast: where the loss will end, from the points so far and the plan."""
 
+import math
 from collections.abc import Mapping
 from statistics import NormalDist
 from typing import NamedTuple
@@ -26,7 +27,7 @@ class Estimate(NamedTuple):
     coordinates: law.Coordinates
     memory: float  # steps; that of the original plan, so that what-ifs share it
     step: int  # the last one seen
-    moved: float  # nats: the farthest that a forecast of the end, made earlier, lies from this one
+    moved: float  # nats: how far forecasts of the end, made earlier, lie from this one (`_moved`)
 
 
 def estimate(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> Estimate | None:
@@ -42,11 +43,10 @@ def estimate(seen: points.Observed, plan: law.Plan, prior: fit.Prior) -> Estimat
     now = _fitted(late, plan, *lines, prior=prior)
     if now is None:
         return None
-    step, end = int(seen.steps[-1]), _end(now, where)
-    earlier = [_fitted(_until(late, x * step), plan, *lines, prior=prior) for x in LOOKS_BACK]
-    moved = max(
-        (abs(_end(found, where) - end) for found in earlier if found is not None), default=0.0
-    )
+    step = int(seen.steps[-1])
+    earlier = {x: _fitted(_until(late, x * step), plan, *lines, prior=prior) for x in LOOKS_BACK}
+    ends = {x: _end(found, where) for x, found in earlier.items() if found is not None}
+    moved = _moved(ends, _end(now, where), done=step / plan.steps)
     return Estimate(now, plan, where, memory, step, moved)
 
 
@@ -177,6 +177,18 @@ def _until(seen: points.Observed, step: float) -> points.Observed:
 
 def _end(found: fit.Fit, where: law.Coordinates) -> float:
     return float(fit.predict(found, where.progress[-1:], where.annealing[-1:])[0][0])
+
+
+def _moved(ends: Mapping[float, float], end: float, *, done: float) -> float:
+    """The farthest of earlier forecasts of the end, each by the root of the way that is left.
+
+    `ends` by the share of what was seen now that was known then, `done` the share of the plan.
+    What a forecast was off by then cannot all be ahead still: at the end nothing is.
+    """
+    return max(
+        (abs(then - end) * math.sqrt((1 - done) / (1 - x * done)) for x, then in ends.items()),
+        default=0.0,
+    )
 
 
 def _domains(

@@ -47,7 +47,7 @@ def test_deviation_adds_in_squares():
     assert band.deviation(none, none, 0.0, 0.0) == pytest.approx(band.FLOOR)
     assert band.deviation(np.array(0.004), none, 0.0, 0.0) == pytest.approx(0.005)
     assert band.deviation(none, np.array(2.0), 0.0, 0.0) == pytest.approx(0.1, rel=1e-3)
-    assert band.deviation(none, none, 0.008, 0.0) == pytest.approx(0.005)
+    assert band.deviation(none, none, 0.004, 0.0) == pytest.approx(0.005)
     assert band.deviation(none, none, 0.0, 0.004) == pytest.approx(0.005)
 
 

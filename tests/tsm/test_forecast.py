@@ -192,6 +192,23 @@ def test_a_forecast_that_moves_has_a_wider_band():
     assert deviation[1] == pytest.approx(np.hypot(unmoved[1], made.moved))
 
 
+def test_how_far_a_forecast_has_moved_counts_less_as_the_run_ends():
+    """Forecasts that move alike all the way: at the end nothing of it can be ahead."""
+    plan = a_plan()
+    whole, _ = seen(plan, plan.steps)
+    falling = whole.loss - 0.1 * whole.steps / plan.steps
+    ends = [0.5, 0.9, 0.99, 1.0]
+    moved = [
+        forecast.estimate(
+            points.Observed(*(x[whole.steps <= end * plan.steps] for x in (whole.steps, falling))),
+            plan,
+            PRIOR,
+        ).moved
+        for end in ends
+    ]
+    assert moved == sorted(moved, reverse=True) and moved[0] > 0.01 and moved[-1] == 0
+
+
 def test_trajectory_is_the_curve():
     plan = a_plan()
     observed, loss = seen(plan, 6000)
