@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from aquila_jax.core.signals import Control
 
+MOST = 2**31 - 1  # sequences: the step counts them in 32 bits, and beyond them its rate would be 0
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -26,6 +28,11 @@ class Schedule:
             raise ValueError(
                 f"warmup={self.warmup}, start of the decay={self.decay_start:g} and "
                 f"total={self.total} sequences must not decrease; shorten warmup."
+            )
+        if self.total > MOST:
+            raise ValueError(
+                f"total={self.total} sequences must be at most {MOST}, which is as far as the step "
+                "counts; make the sequences longer (data.length)."
             )
 
     @property

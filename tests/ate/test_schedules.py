@@ -59,3 +59,12 @@ def test_impossible_plans_are_refused():
         Schedule(kind="step", **PLAN)
     with pytest.raises(ValueError, match="shorten warmup"):
         Schedule(kind="wsd", peak=1.0, warmup=900, total=1000)
+
+
+def test_a_plan_is_no_longer_than_the_step_can_count():
+    last = jnp.iinfo(jnp.int32).max
+    schedule = Schedule(kind="constant", peak=1.0, warmup=1, total=last)
+    assert learning_rate(schedule, jnp.int32(last), neutral(schedule)) == 1
+    assert learning_rate(schedule, jnp.int32(last) + 1, neutral(schedule)) == 0
+    with pytest.raises(ValueError, match="make the sequences longer"):
+        Schedule(kind="constant", peak=1.0, warmup=1, total=last + 1)
