@@ -88,7 +88,8 @@ class Foresight:
 def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], ...]) -> law.Plan:
     """Learning rate and batch of every step under `control` as it stands.
 
-    A batch that grew brought its rate along by the square-root rule.
+    A batch that grew brought its rate along by the square-root rule. The warm-up ends with the step
+    that reads its last sequence: what follows is at the peak, the unit of all rates.
     """
     sizes = _sizes(schedule.total, batches)
     starts = np.cumsum(sizes) - sizes
@@ -96,7 +97,7 @@ def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], .
     return law.Plan(
         learning_rate=rates * np.sqrt(sizes / sizes[0]),
         batch=sizes,
-        warmup=schedule.warmup // batches[0][1],
+        warmup=min(math.ceil(schedule.warmup / batches[0][1]), len(sizes) - 1),
     )
 
 

@@ -55,3 +55,16 @@ def test_when_a_target_is_reached_and_what_other_schedules_give(outlook):
     assert target["earliest"] is None and target["chance"] is None  # no calibration, no band
     assert told["schedules"]["0.15"] == pytest.approx(loss[-1], abs=0.02)
     assert set(told["schedules"]) >= {"now", "0.4", "0.05"}
+
+
+@pytest.mark.parametrize("warmup", [3, 100 * BATCH, 100 * BATCH + 3])
+def test_rates_are_in_units_of_the_peak_wherever_the_warm_up_ends(warmup):
+    schedule = Schedule(kind="constant", peak=1e-3, warmup=warmup, total=STEPS * BATCH)
+    where = law.coordinates(plan(schedule, neutral(schedule), ((1, BATCH),)), law.memory(STEPS))
+    assert where.temperature.max() == where.temperature[-1] == 1
+    np.testing.assert_array_equal(where.annealing, 0)
+
+
+def test_a_run_may_be_warm_up_alone():
+    schedule = Schedule(kind="linear", peak=1e-3, warmup=400, total=400)
+    assert plan(schedule, neutral(schedule), ((1, BATCH),)).steps == 50
