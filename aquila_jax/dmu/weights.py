@@ -19,7 +19,7 @@ from aquila_jax.dmu.repetition import TOKENS_HALF
 
 SMOOTHING = 0.1  # of the newest preference; the rest is the mean of all before (ADO)
 CREDIT = 0.9  # memory of what each domain was given lately
-ADO_LEAST = 0.01  # of ADO's preference
+ADO_LEAST = 0.01  # of ADO's preference; half an even share where domains are many
 BALANCE = 0.8  # of a language's target share is its floor
 HALVINGS = 100
 LEAST_ERROR = 1e-6  # nats; no speed is known better
@@ -65,7 +65,8 @@ def ado(progress: Progress, memory: Memory) -> np.ndarray:
     """ADO's preference."""
     used = progress.prior > 0  # of a domain that is not read, no speed is known
     raw = np.where(used, progress.prior * np.sqrt(memory.credit) * progress.speed, 0.0)
-    return _shares(np.where(used, np.maximum(_shares(raw), ADO_LEAST), 0.0))
+    least = _least(ADO_LEAST, progress.prior)
+    return _shares(np.where(used, np.maximum(_shares(raw), least), 0.0))
 
 
 def aquila(progress: Progress, memory: Memory) -> np.ndarray:
@@ -150,7 +151,7 @@ def bound(
     A domain that somebody put far below its floor, such as one that cannot be learned, stays.
     """
     prior, now = progress.prior, progress.weights
-    floor = min(bounds.floor, 0.5 / max(np.count_nonzero(prior), 1))
+    floor = _least(bounds.floor, prior)
     fresh = np.maximum(bounds.epochs * progress.sizes - progress.seen, 0.0)
     high = np.minimum(bounds.most * prior, fresh / max(progress.left, 1.0))
     low = np.minimum(np.where(prior > 0, np.maximum(floor, bounds.least * prior), 0.0), high)
@@ -211,6 +212,11 @@ def _fill(wanted, low, high, total) -> np.ndarray:
         else:
             most = factor
     return np.clip(most * wanted, low, high)
+
+
+def _least(share: float, prior: np.ndarray) -> float:
+    """`share`, but never so much that many domains would all be held at it."""
+    return min(share, 0.5 / max(np.count_nonzero(prior), 1))
 
 
 def _shares(raw: np.ndarray) -> np.ndarray:

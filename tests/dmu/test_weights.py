@@ -39,6 +39,13 @@ def test_ado_keeps_every_domain_above_its_least():
     assert weights.ado(told, weights.start(told.prior))[2] == pytest.approx(0.01 / 1.01)
 
 
+@pytest.mark.parametrize("domains", [4, 50, 1000])
+def test_ado_prefers_a_fast_domain_however_many_there_are(domains):
+    told = progress(np.ones(domains), np.where(np.arange(domains) == 0, 5.0, 1.0))
+    found = weights.ado(told, weights.start(told.prior))
+    np.testing.assert_allclose(found[0] / found[1:], 5.0, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     "epochs, worth", [(1, 1.0), (2, 0.94), (4, 0.82), (8, 0.63), (16, 0.38), (40, 0.08)]
 )
