@@ -119,18 +119,30 @@ describe() {
   fi
 }
 
+# Tries again: the network may be down, and what is just being made may refuse to be deleted.
 delete() {
+  local attempt
   say "deleting $name with its nodes"
-  tpus queued-resources delete "$name" --force --quiet || grep -q 'NOT_FOUND.*queuedResources' "$errors" || explain 'gcloud delete'
+  for ((attempt = 1; attempt <= 10; attempt++)); do
+    if tpus queued-resources delete "$name" --force --quiet || grep -q 'NOT_FOUND.*queuedResources' "$errors"; then return; fi
+    say "not deleted (attempt $attempt of 10): $(tail -n 1 "$errors")"
+    sleep "$poll"
+  done
+  die "could NOT delete $name in $zone; delete it by hand, it costs money."
 }
 
-# From here to `settled`, an exit for whatever reason deletes what was asked for: a suspended,
-# failed or forgotten resource keeps its name and its quota.
+# While it is set, an exit for whatever reason deletes what was asked for: a suspended, failed or
+# forgotten resource keeps its name and its quota.
 leak=''
 on_exit() {
   local code=$?
-  trap - EXIT INT TERM
-  if [[ -n $leak && -z $dry ]]; then echo "tpu.sh: not finished; leaving nothing behind." >&2; delete || echo "tpu.sh: could NOT delete $name in $zone; delete it by hand, it costs money." >&2; fi
+  set +e # from here on nothing must keep it from deleting:
+  trap - EXIT
+  trap '' HUP INT TERM PIPE # neither a second Ctrl-C nor a terminal that is gone
+  if [[ -n $leak && -z $dry ]]; then
+    echo "tpu.sh: not finished; leaving nothing behind." >&2
+    (delete)
+  fi
   rm -rf "$scratch"
   exit "$code"
 }

@@ -60,7 +60,8 @@ class Cloud:
             (root / "bin" / name).write_text(text)
             (root / "bin" / name).chmod(0o755)
         defaults = {"zones": ["us-east5-b"], "resources": {}, "plans": [], "hosts": 2}
-        (root / "state.json").write_text(json.dumps(defaults | {"unreachable": []} | state))
+        defaults |= {"unreachable": [], "outages": {}}
+        (root / "state.json").write_text(json.dumps(defaults | state))
         (root / "codes").write_text(json.dumps([0] * 9))
         path = f"{root / 'bin'}:{os.environ['PATH']}"
         self.env = os.environ | {"PATH": path, "GCLOUD_ROOT": str(root), "TPU_POLL_SECONDS": "0.2"}
@@ -273,16 +274,48 @@ def test_a_config_that_is_not_committed_is_refused_before_anything_costs(cloud):
     assert cloud.calls("compute") == [] and cloud.resources == {}
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_interrupted_while_waiting_it_leaves_nothing(cloud, sent):
-    cloud = cloud(plans=[{"states": ["WAITING_FOR_RESOURCES"]}])
+def interrupted(cloud, sent):
     process = cloud.start("create", *PLACE, "--type=v6e-16")
     while not cloud.calls("create") or not cloud.resources:
         time.sleep(0.05)
     process.send_signal(sent)
+    return process
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_while_waiting_it_leaves_nothing(cloud, sent):
+    cloud = cloud(plans=[{"states": ["WAITING_FOR_RESOURCES"]}])
+    process = interrupted(cloud, sent)
     process.communicate(timeout=600)
     assert process.returncode == 128 + sent
     assert cloud.resources == {}
+
+
+def test_who_reads_may_be_gone_and_it_leaves_nothing(cloud):
+    """A closed terminal, or a `tee` that the same Ctrl-C has ended."""
+    cloud = cloud(plans=[{"states": ["WAITING_FOR_RESOURCES"]}])
+    process = interrupted(cloud, signal.SIGHUP)
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(timeout=600)
+    assert cloud.resources == {}
+
+
+def test_interrupted_twice_without_network_it_deletes_all_the_same(cloud):
+    cloud = cloud(plans=[{"states": ["WAITING_FOR_RESOURCES"]}], outages={"delete": 3})
+    process = interrupted(cloud, signal.SIGINT)
+    while not cloud.calls("delete"):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=600)
+    assert process.returncode == 130 and cloud.resources == {}
+
+
+def test_what_cannot_be_deleted_is_the_last_that_is_said(cloud):
+    cloud = cloud(plans=[{"states": ["WAITING_FOR_RESOURCES"]}], outages={"delete": 99})
+    _, err = interrupted(cloud, signal.SIGTERM).communicate(timeout=600)
+    assert "could NOT delete pod in us-east5-b" in err.splitlines()[-1]
+    assert "could NOT delete pod" in cloud.fails("delete", *PLACE)
 
 
 def test_watch_that_is_left_leaves_the_training_alone(cloud):
