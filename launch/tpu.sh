@@ -151,7 +151,10 @@ ask() {
   local nodes=(--node-id="$name")
   ((slices == 1)) || nodes=(--node-count="$slices" --node-prefix="$name")
   leak=1
-  tpus queued-resources create "$name" "${nodes[@]}" --accelerator-type="$type" --runtime-version="$runtime" ${pay[@]+"${pay[@]}"} --async --quiet || explain 'gcloud create'
+  if tpus queued-resources create "$name" "${nodes[@]}" --accelerator-type="$type" --runtime-version="$runtime" ${pay[@]+"${pay[@]}"} --async --quiet; then return; fi
+  grep -q ALREADY_EXISTS "$errors" || explain 'gcloud create'
+  leak='' # it may be somebody else's
+  say "$name was asked for meanwhile; going on"
 }
 
 # Waits until the resource is ACTIVE (returns 0) or is beyond hope (returns 1).
@@ -171,14 +174,10 @@ wait_active() {
 # Brings the resource to ACTIVE from whatever state it is in.
 create() {
   while describe || explain 'gcloud describe'; [[ $state == DELETING || $state == SUSPENDING ]]; do sleep "$poll"; done
-  if [[ $state == ACTIVE ]]; then
-    [[ $state_type == "$type" ]] || die "$name is ACTIVE with type $state_type, not $type: use resize."
-    say "$name is ACTIVE already; going on"
-    return
-  fi
   case $state in SUSPENDED | FAILED) say "$name is $state: it keeps name and quota until deleted"; delete; state=NONE ;; esac
   if [[ $state == NONE ]]; then ask; else say "$name is $state already; going on"; fi
   wait_active || return 1
+  [[ -n $dry || $state_type == "$type" ]] || die "$name is ACTIVE with type $state_type, not $type: use resize."
 }
 
 # shellcheck source=launch/tpu_run.sh

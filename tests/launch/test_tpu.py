@@ -184,6 +184,19 @@ def test_what_is_suspended_or_failed_is_deleted_first(cloud, state):
     assert cloud.resources["pod"]["states"] == ["ACTIVE"]
 
 
+def test_what_somebody_else_has_asked_for_meanwhile_is_not_deleted(cloud):
+    """Or it was this create, whose answer the network lost and which gcloud sent again."""
+    cloud = cloud(plans=[{"states": ["PROVISIONING", "ACTIVE"], "rival": True}])
+    assert "going on" in cloud.ok("create", *PLACE, "--type=v6e-16")
+    assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
+
+
+def test_what_waits_with_another_type_is_not_taken_for_ours(cloud):
+    cloud = cloud(resources=existing(*SLOW_START))
+    assert "with type v6e-16, not v6e-32" in cloud.fails("create", *PLACE, "--type=v6e-32")
+    assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
+
+
 def test_run_starts_every_host_with_the_pinned_port(cloud):
     cloud = cloud(resources=existing("ACTIVE", nodes=2))
     (cloud.root / "codes").write_text('["forever"]')
