@@ -119,6 +119,17 @@ describe() {
   fi
 }
 
+# As `describe`, until gcloud answers. Where it has never answered it may be for a reason that stays.
+answered=''
+look() {
+  until describe; do
+    [[ -n $answered ]] || explain 'gcloud describe'
+    say "gcloud does not answer; asking again: $(tail -n 1 "$errors")"
+    sleep "$poll"
+  done
+  answered=1
+}
+
 # Tries again: the network may be down, and what is just being made may refuse to be deleted.
 delete() {
   local attempt
@@ -161,7 +172,7 @@ ask() {
 wait_active() {
   local before='' deadline=$((SECONDS + wait_limit))
   [[ -z $dry ]] || return 0
-  while describe || explain 'gcloud describe'; [[ $state != ACTIVE ]]; do
+  while look; [[ $state != ACTIVE ]]; do
     [[ $state == "$before" ]] || say "$name is $state"
     before=$state
     case $state in FAILED | SUSPENDED | SUSPENDING | NONE) leak=1; return 1 ;; esac
@@ -173,7 +184,7 @@ wait_active() {
 
 # Brings the resource to ACTIVE from whatever state it is in.
 create() {
-  while describe || explain 'gcloud describe'; [[ $state == DELETING || $state == SUSPENDING ]]; do sleep "$poll"; done
+  while look; [[ $state == DELETING || $state == SUSPENDING ]]; do sleep "$poll"; done
   case $state in SUSPENDED | FAILED) say "$name is $state: it keeps name and quota until deleted"; delete; state=NONE ;; esac
   if [[ $state == NONE ]]; then ask; else say "$name is $state already; going on"; fi
   wait_active || return 1

@@ -50,7 +50,7 @@ copy() {
 
 run_training() {
   local root arguments count
-  describe || explain 'gcloud describe'
+  look
   [[ $state == ACTIVE || -n $dry ]] || die "$name is $state, not ACTIVE: create it first."
   find_hosts
   if [[ -z $dry ]]; then
@@ -78,7 +78,7 @@ run_training() {
 }
 
 status() {
-  describe || explain 'gcloud describe'
+  look
   echo "$name in $zone: $state $state_type"
   [[ $state == ACTIVE ]] || return 0
   find_hosts
@@ -92,7 +92,7 @@ status() {
 follow() {
   local strikes=0
   while sleep "$poll"; do
-    describe || { say "gcloud does not answer; asking again"; continue; }
+    look
     if [[ $state != ACTIVE ]]; then outcome=preempted; return; fi
     collect
     [[ -z $missing ]] || say "no answer from hosts (slice/host):$missing"
@@ -146,7 +146,7 @@ relaunch() {
 }
 
 resize() {
-  describe || explain 'gcloud describe'
+  look
   if [[ $state == ACTIVE && $state_type == "$type" ]]; then
     say "$name has type $type already"
   elif [[ $state != NONE || -n $dry ]]; then

@@ -184,6 +184,13 @@ def test_what_is_suspended_or_failed_is_deleted_first(cloud, state):
     assert cloud.resources["pod"]["states"] == ["ACTIVE"]
 
 
+def test_waiting_outlasts_a_network_that_is_down(cloud):
+    cloud = cloud(plans=[{"states": SLOW_START, "outages": {"describe": 3}}])
+    out = cloud.ok("create", *PLACE, "--type=v6e-16")
+    assert out.count("gcloud does not answer") == 3 and "Connection refused" in out
+    assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
+
+
 def test_what_somebody_else_has_asked_for_meanwhile_is_not_deleted(cloud):
     """Or it was this create, whose answer the network lost and which gcloud sent again."""
     cloud = cloud(plans=[{"states": ["PROVISIONING", "ACTIVE"], "rival": True}])
