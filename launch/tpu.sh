@@ -108,12 +108,13 @@ explain() {
   esac
 }
 
-# Sets state (NONE: no such resource), its type and its first node; fails if gcloud does.
+# Sets state (NONE: no such resource), its type and its nodes, one a slice; fails if gcloud does.
 describe() {
   local said
-  state=NONE state_type='' first_node=$name
-  if said=$(tpus queued-resources describe "$name" '--format=value(state.state,tpu.nodeSpec[0].node.acceleratorType,tpu.nodeSpec[0].nodeId)'); then
-    read -r state state_type first_node <<<"${said:-NONE - FIRST_NODE}"
+  state=NONE state_type='' nodes=()
+  if said=$(tpus queued-resources describe "$name" '--format=value(state.state,tpu.nodeSpec[0].node.acceleratorType,tpu.nodeSpec[].nodeId)'); then
+    read -r state state_type said <<<"${said:-NONE - FIRST_NODE}"
+    read -ra nodes <<<"${said//;/ }"
   else
     grep -q 'NOT_FOUND.*queuedResources' "$errors"
   fi
@@ -159,10 +160,10 @@ on_exit() {
 }
 
 ask() {
-  local nodes=(--node-id="$name")
-  ((slices == 1)) || nodes=(--node-count="$slices" --node-prefix="$name")
+  local named=(--node-id="$name")
+  ((slices == 1)) || named=(--node-count="$slices" --node-prefix="$name")
   leak=1
-  if tpus queued-resources create "$name" "${nodes[@]}" --accelerator-type="$type" --runtime-version="$runtime" ${pay[@]+"${pay[@]}"} --async --quiet; then return; fi
+  if tpus queued-resources create "$name" "${named[@]}" --accelerator-type="$type" --runtime-version="$runtime" ${pay[@]+"${pay[@]}"} --async --quiet; then return; fi
   grep -q ALREADY_EXISTS "$errors" || explain 'gcloud create'
   leak='' # it may be somebody else's
   say "$name was asked for meanwhile; going on"
@@ -188,8 +189,11 @@ create() {
   case $state in SUSPENDED | FAILED) say "$name is $state: it keeps name and quota until deleted"; delete; state=NONE ;; esac
   if [[ $state == NONE ]]; then ask; else say "$name is $state already; going on"; fi
   wait_active || return 1
-  [[ -n $dry || $state_type == "$type" ]] || die "$name is ACTIVE with type $state_type, not $type: use resize."
+  [[ -n $dry ]] || fits || die "$name is ACTIVE as ${#nodes[@]} x $state_type, not $slices x $type: use resize."
 }
+
+# Whether what is there is what is asked for.
+fits() { [[ $state_type == "$type" && ${#nodes[@]} -eq $slices ]]; }
 
 # shellcheck source=launch/tpu_run.sh
 . "${0%/*}/tpu_run.sh"

@@ -10,7 +10,7 @@ host_state='n=$(curl -sf -H "Metadata-Flavor: Google" http://metadata.google.int
 # Sets hosts to the addresses of the first slice's hosts, in the order of their numbers.
 find_hosts() {
   local said
-  said=$(tpus tpu-vm describe "$first_node" '--format=value(networkEndpoints[].ipAddress)') || explain 'gcloud tpu-vm describe'
+  said=$(tpus tpu-vm describe "${nodes[0]}" '--format=value(networkEndpoints[].ipAddress)') || explain 'gcloud tpu-vm describe'
   [[ -z $dry ]] || said=ADDRESS_OF_HOST_0
   read -ra hosts <<<"${said//;/ }"
 }
@@ -20,7 +20,7 @@ find_hosts() {
 collect() {
   local slice number lines
   report='' missing=''
-  for ((slice = 0; slice < slices; slice++)); do
+  for slice in "${!nodes[@]}"; do
     lines=$(on_hosts --node="$slice" --command="$host_state") || true
     for number in "${!hosts[@]}"; do
       grep -q "^worker $number " <<<"$lines" || missing+=" $slice/$number"
@@ -65,7 +65,7 @@ run_training() {
   copy
   say "setting up all hosts"
   on_hosts --node=all --command="$stop && rm -rf aquila_jax && mkdir aquila_jax && tar -xzf aquila_jax.tar.gz -C aquila_jax && $remote setup" || explain 'setting up the hosts'
-  count=$((slices * ${#hosts[@]}))
+  count=$((${#nodes[@]} * ${#hosts[@]}))
   [[ -z $dry ]] || count=NUMBER_OF_HOSTS
   arguments=$(printf '%q ' "${hosts[0]}:$port" "$count" "--config=$config" "--workdir=$workdir" ${extra[@]+"${extra[@]}"})
   on_hosts --node=all --command="$remote start ${arguments% }" || explain 'starting the trainer'
@@ -147,8 +147,8 @@ relaunch() {
 
 resize() {
   look
-  if [[ $state == ACTIVE && $state_type == "$type" ]]; then
-    say "$name has type $type already"
+  if [[ $state == ACTIVE ]] && fits; then
+    say "$name is $slices x $type already"
   elif [[ $state != NONE || -n $dry ]]; then
     if [[ $state == ACTIVE || -n $dry ]]; then
       say "stopping the trainer, which saves first"

@@ -198,16 +198,24 @@ def test_what_somebody_else_has_asked_for_meanwhile_is_not_deleted(cloud):
     assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
 
 
-def test_what_waits_with_another_type_is_not_taken_for_ours(cloud):
-    cloud = cloud(resources=existing(*SLOW_START))
-    assert "with type v6e-16, not v6e-32" in cloud.fails("create", *PLACE, "--type=v6e-32")
+@pytest.mark.parametrize(
+    ("nodes", "wanted", "said"),
+    [
+        (1, ["--type=v6e-32"], "ACTIVE as 1 x v6e-16, not 1 x v6e-32"),
+        (1, ["--type=v6e-16", "--slices=2"], "ACTIVE as 1 x v6e-16, not 2 x v6e-16"),
+        (2, ["--type=v6e-16"], "ACTIVE as 2 x v6e-16, not 1 x v6e-16"),
+    ],
+)
+def test_what_waits_with_another_type_is_not_taken_for_ours(cloud, nodes, wanted, said):
+    cloud = cloud(resources=existing(*SLOW_START, nodes=nodes))
+    assert said in cloud.fails("create", *PLACE, *wanted)
     assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
 
 
 def test_run_starts_every_host_with_the_pinned_port(cloud):
     cloud = cloud(resources=existing("ACTIVE", nodes=2))
     (cloud.root / "codes").write_text('["forever"]')
-    job = ["run", *PLACE, *JOB, "--slices=2", "--", "--config.note=two words; $HOME"]
+    job = ["run", *PLACE, *JOB, "--", "--config.note=two words; $HOME"]
     assert "the trainer runs; coordinator 10.0.0.2:8476" in cloud.ok(*job)
     for host in ("0-0", "0-1", "1-0", "1-1"):
         (start,) = cloud.starts(host)
@@ -218,7 +226,7 @@ def test_run_starts_every_host_with_the_pinned_port(cloud):
     assert len(pips) == 4 and all("jax[tpu]" in pip for pip in pips)
     assert "runs on all hosts already" in cloud.ok(*job)
     assert len(cloud.starts()) == 1
-    status = cloud.ok("status", *PLACE, "--slices=2")
+    status = cloud.ok("status", *PLACE)
     assert "host 1/1 running step 100 loss 2.5" in status and "training: running" in status
     assert "step 100 loss 2.5" in cloud.ok("logs", *PLACE, "--node=1", "--worker=1")
 
@@ -368,6 +376,13 @@ def test_resize_saves_and_goes_on_from_the_same_workdir(cloud):
     assert [start["arguments"] for start in cloud.starts("0-1", times=2)] == [JOB, JOB]
     verbs = [call[3] for call in cloud.calls("queued-resources")]
     assert verbs.index("delete") < verbs.index("create")
+
+
+def test_resize_to_more_slices_of_the_same_type(cloud):
+    cloud = cloud(resources=existing("ACTIVE"), plans=[{"states": ["ACTIVE"]}])
+    cloud.ok("resize", *PLACE, *JOB, "--type=v6e-16", "--slices=2")
+    assert cloud.resources["pod"]["nodes"] == 2
+    assert [start["count"] for start in cloud.starts("1-1")] == ["4"]
 
 
 def test_delete_twice_is_no_error(cloud):
