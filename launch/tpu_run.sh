@@ -15,8 +15,9 @@ find_hosts() {
   read -ra hosts <<<"${said//;/ }"
 }
 
-# Sets report (a line a host), missing (hosts that do not answer) and verdict over all hosts:
-# none, running, finished, stopped (told to, or lost: launch again) or failed.
+# Sets report (a line a host), missing (hosts that do not answer), states (without what the logs
+# say, which may hold any word) and verdict over all hosts: none, running, finished, stopped (told
+# to, or lost: launch again) or failed.
 collect() {
   local slice number lines
   report='' missing=''
@@ -27,8 +28,9 @@ collect() {
     done
     report+=$(grep '^worker ' <<<"$lines" | sed "s|^worker |host $slice/|" || true)$'\n'
   done
+  states=" $(cut -d ' ' -f 3 <<<"$report" | tr '\n' ' ') "
   # The order matters: one host that was told to stop explains why the others broke off.
-  case $report in
+  case $states in
     *' exit:75 '* | *' lost '*) verdict=stopped ;;
     *' exit:'[1-9]*) verdict=failed ;;
     *' running '*) verdict=running ;;
@@ -55,7 +57,7 @@ run_training() {
   find_hosts
   if [[ -z $dry ]]; then
     collect
-    if [[ $verdict == running && -z $missing ]]; then say "the trainer runs on all hosts already"; return; fi
+    if [[ $verdict == running && $states != *' none '* && -z $missing ]]; then say "the trainer runs on all hosts already"; return; fi
   fi
   root=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
   [[ -z $(git -C "$root" status --porcelain) ]] || say "note: what is not committed is not copied"
@@ -73,7 +75,7 @@ run_training() {
   collect
   # gcloud leaves out a slice that it cannot prepare, without an error.
   [[ -z $missing ]] || die "these hosts (slice/host) never answered:$missing; the others wait for them in vain. See launch/tpu.sh logs, or delete and relaunch."
-  if [[ $report == *' none '* ]]; then printf '%s' "$report" >&2; die "not all hosts started the trainer, see above."; fi
+  if [[ $states == *' none '* ]]; then printf '%s' "$report" >&2; die "not all hosts started the trainer, see above."; fi
   say "the trainer runs; coordinator ${hosts[0]}:$port, workdir $workdir"
 }
 

@@ -38,7 +38,7 @@ elif arguments[:3] == ["-m", "aquila_jax", "train"]:
         print(json.dumps({{"address": address, "count": count, "arguments": arguments[3:]}}), file=file)
     codes = json.loads((root / "codes").read_text())
     code = codes[len((root / f"starts-{{host}}").read_text().splitlines()) - 1]
-    print("step 100 loss 2.5" if code in (0, "forever") else "ValueError: it broke", flush=True)
+    print("step 100 loss 2.5" if code in (0, "forever") else "ValueError: it lost x", flush=True)
     while code == "forever" and pathlib.Path(os.environ["HOME"]).exists():
         time.sleep(0.02)
     sys.exit(1 if code == "forever" else code)
@@ -256,9 +256,18 @@ def test_watch_stops_at_a_failure_shows_the_log_and_leaves_nothing(cloud):
     cloud = cloud(plans=[{"states": ["ACTIVE"]}])
     (cloud.root / "codes").write_text("[3]")
     err = cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16")
-    assert "host 0/1 exit:3" in err and "ValueError: it broke" in err
+    assert "host 0/1 exit:3" in err and "ValueError: it lost x" in err
     assert "the training failed" in err
     assert cloud.resources == {} and len(cloud.starts()) == 1
+
+
+def test_run_starts_the_hosts_that_did_not_start(cloud):
+    cloud = cloud(resources=existing("ACTIVE"))
+    (cloud.root / "codes").write_text('["forever", "forever"]')
+    cloud.ok("run", *PLACE, *JOB)
+    shutil.rmtree(cloud.root / "hosts" / "pod" / "0-1")
+    assert "the trainer runs; coordinator" in cloud.ok("run", *PLACE, *JOB)
+    assert len(cloud.starts("0-1", times=2)) == 2
 
 
 def test_watch_gives_up_after_so_many_launches(cloud):
