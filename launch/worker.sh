@@ -28,7 +28,8 @@ setup() {
   echo "$wanted" >"$venv/ready" # last: a set-up that was cut short begins anew
 }
 
-alive() { [[ -f $run/pid ]] && kill -0 "$(<"$run/pid")" 2>/dev/null; }
+# By its name, since after a restart of the machine another process may have the number.
+alive() { [[ -f $run/pid ]] && grep -qsxz trainer "/proc/$(<"$run/pid")/cmdline"; }
 
 start() {
   if alive; then return; fi

@@ -270,6 +270,26 @@ def test_run_starts_the_hosts_that_did_not_start(cloud):
     assert len(cloud.starts("0-1", times=2)) == 2
 
 
+def worker(home, *arguments):
+    command = ["bash", str(REPOSITORY / "launch" / "worker.sh"), *arguments]
+    done = subprocess.run(
+        command, env=os.environ | {"HOME": str(home)}, text=True, capture_output=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_process_that_has_got_the_number_of_the_trainer_is_not_taken_for_it(tmp_path):
+    """After a restart of the machine the number of the trainer may be anybody's."""
+    (tmp_path / "aquila_run").mkdir()
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    (tmp_path / "aquila_run" / "pid").write_text(f"{other.pid}\n")
+    assert worker(tmp_path, "state") == "lost"
+    worker(tmp_path, "stop", "1")
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
 def test_watch_gives_up_after_so_many_launches(cloud):
     cloud = cloud(plans=[{"states": ["FAILED"]}] * 3)
     assert "given up after 2" in cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16", "--launches=2")
