@@ -39,6 +39,10 @@ elif arguments[:3] == ["-m", "aquila_jax", "train"]:
     codes = json.loads((root / "codes").read_text())
     code = codes[len((root / f"starts-{{host}}").read_text().splitlines()) - 1]
     print("step 100 loss 2.5" if code in (0, "forever") else "ValueError: it lost x", flush=True)
+    if code == "silence":
+        print("F1126 client.h:80] Terminating process because the JAX distributed service "
+              "detected fatal errors.", "*** Check failure stack trace: ***", sep="\\n", flush=True)
+        os.abort()
     while code == "forever" and pathlib.Path(os.environ["HOME"]).exists():
         time.sleep(0.02)
     sys.exit(1 if code == "forever" else code)
@@ -250,6 +254,14 @@ def test_watch_goes_on_where_the_trainer_was_told_to_stop(cloud):
     assert "stopped (launch 1" in out
     assert len(cloud.calls("create")) == 1 and len(cloud.starts("0-1", times=2)) == 2
     assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
+
+
+def test_watch_goes_on_where_jax_has_aborted_those_who_waited_for_a_silent_one(cloud):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text('["silence", 0]')
+    out = cloud.ok("watch", *PLACE, *JOB, "--type=v6e-16")
+    assert "stopped (launch 1" in out and "training is finished" in out
+    assert len(cloud.calls("create")) == 1 and cloud.resources == {}
 
 
 def test_watch_stops_at_a_failure_shows_the_log_and_leaves_nothing(cloud):
