@@ -176,6 +176,29 @@ def test_two_runs_of_one_name_side_by_side(browser, run, tmp_path):
     assert count(browser, "[data-panel=loss] .scatterlayer .trace") >= 4
 
 
+def test_runs_side_by_side_and_long_names_fit_on_a_desk_and_on_a_phone(browser, run, tmp_path):
+    others = [
+        synthetic.write_run(tmp_path / name, steps=100, end=time.time()) for name in ("b", "c", "d")
+    ]
+    journal = (others[0] / "journal.jsonl").read_text()
+    long = "english_common_crawl_of_2024_filtered_and_deduplicated"
+    (others[0] / "journal.jsonl").write_text(journal.replace("en_web", long))
+    address = page.write_page([run, *others], tmp_path / "page.html").as_uri()
+    narrow = (
+        "return [...document.querySelectorAll('.top h3')].filter(e => e.innerText.length > 3 &&"
+        " e.getBoundingClientRect().height > 45).map(e => e.innerText)"
+    )
+    hidden = (
+        "return [...document.querySelectorAll('.list, .top, .top *, .row .main')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth).map(e => e.innerText)"
+    )
+    for size in (DESK, PHONE):
+        look(browser, address, size)
+        assert browser.execute_script(narrow) == browser.execute_script(hidden) == []
+        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert browser.execute_script(wide) == 0
+
+
 def test_the_page_follows_a_live_run(browser, tmp_path):
     folder = synthetic.write_run(tmp_path / "run", steps=200, done=0.5, end=time.time())
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
