@@ -72,7 +72,7 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
             "tokens": words.compact(tokens[name]) if name in tokens else "",
             "loss": words.loss(records.lately(steps[f"{key}/{name}"])),
             "bits": words.loss(curves[name][-1][1]) if name in curves else "–",
-            "fall": words.percent(-falls[name], 1).replace("-", "−") if name in falls else "",
+            "fall": words.change(-falls[name]) if name in falls else "",
             "final": words.loss(records.number(final[name])) if name in final else "",
             "lags": name == records.slowest(falls),
         })  # fmt: skip

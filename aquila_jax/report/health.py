@@ -113,16 +113,20 @@ def _last_decision(run: Run) -> list[Text]:
 
 
 def lagging(run: Run) -> list[Text]:
-    """The domain whose held-out bits per byte fell the least over the last half of the run."""
-    falls = records.falls(run, "domains")
+    """The language and the domain whose held-out bits per byte fell the least of late."""
+    parts = [*_slowest(run, "languages"), *_slowest(run, "domains")]
+    return [words.say("health.slowest", parts=words.listed(parts))] if parts else []
+
+
+def _slowest(run: Run, group: str) -> list[Text]:
+    falls = records.falls(run, group)
     slowest = records.slowest(falls)
     if slowest is None:
         return []
-    fall, usual = falls[slowest], columns.typical(np.array(list(falls.values())))
-    return [
-        words.say("health.slowest", domain=slowest, fall=words.percent(fall, 1),
-                  usual=words.percent(usual, 1))
-    ]  # fmt: skip
+    name = words.name("language", slowest) if group == "languages" else slowest
+    usual = columns.typical(np.array(list(falls.values())))
+    told = {"change": words.change(-falls[slowest]), "usual": words.change(-usual)}
+    return [words.say("health.change", name=name, **told)]
 
 
 def tiles(run: Run, steps: columns.Columns, *, left: float) -> list[dict]:

@@ -85,6 +85,12 @@ def percent(share: float, places: int = 0) -> str:
     return f"{100 * share:.{places}f}\u202f%" if math.isfinite(share) else "–"
 
 
+def change(share: float) -> str:
+    """-0.314 as −31.4 %: a relative change with its sign."""
+    told = percent(share, 1)
+    return told.replace("-", "−") if share < 0 else f"+{told}"
+
+
 def compact(value: float) -> str:
     """Three digits and a scale: 1,234,567 as 1.23M."""
     if not math.isfinite(value):

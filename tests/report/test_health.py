@@ -121,7 +121,21 @@ def test_the_slowest_domain_is_named():
     assert records.falls(given, "domains") == pytest.approx(
         {"good": 0.2, "lags": 0.01, "fair": 0.1}
     )
-    assert "Slowest: lags, down 1.0" in health.health(given, NOW)["text"]["en"]
+    told = health.health(given, NOW)["text"]
+    assert "by bits per byte: lags −1.0\u202f% (median −10.0\u202f%)." in told["en"]
+    assert "下降最慢：lags −1.0\u202f%（中位数 −10.0\u202f%）。" in told["zh"]
+
+
+def test_a_language_that_got_worse_is_named_with_its_sign():
+    curves = {"en": (2.0, 1.0, 0.8), "zh": (2.0, 1.0, 1.02)}
+    rows = [
+        {"step": step, "kind": "heldout",
+         "languages": {name: {"bits_per_byte": curve[i]} for name, curve in curves.items()}}
+        for i, step in enumerate((1, 250, 500))
+    ]  # fmt: skip
+    told = health.health(run(evaluations=rows), NOW)["text"]
+    assert "by bits per byte: Chinese +2.0\u202f% (median −9.0\u202f%)." in told["en"]
+    assert "下降最慢：中文 +2.0\u202f%" in told["zh"]
 
 
 def test_evaluations_left_behind_by_a_rewind_do_not_count():
