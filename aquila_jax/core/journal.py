@@ -16,8 +16,18 @@ def read_lines(path: Path) -> list[dict]:
     """Every whole line of a JSON Lines file; a last line cut short is left out."""
     if not path.exists():
         return []
-    *whole, _ = path.read_bytes().split(b"\n")
-    return [json.loads(line) for line in whole]
+    return [_object(line, f"line {n} of {path}") for n, line in enumerate(_whole(path), 1)]
+
+
+def read_journal(path: Path) -> list[dict]:
+    """Every whole line of a journal; ValueError at the first that somebody edited."""
+    entries = read_lines(path)
+    if (broken := first_broken(entries)) is not None:
+        raise ValueError(
+            f"line {broken + 1} of {path} does not have the hash that follows from the lines "
+            "before it: it was edited, or one before it was removed; put the file back."
+        )
+    return entries
 
 
 class Lines:
@@ -27,14 +37,14 @@ class Lines:
         self.path, self.count = path, keep
         if path is None:
             return
-        lines = path.read_bytes().splitlines(keepends=True)[:keep] if path.exists() else []
+        lines = _whole(path)[:keep] if path.exists() else []
         if len(lines) < keep:
             raise ValueError(
                 f"{path} has {len(lines)} lines, but the checkpoint was made after {keep}; "
                 "put the file back, or start again in another --workdir."
             )
         temporary = path.with_suffix(".partial")
-        temporary.write_bytes(b"".join(lines))
+        temporary.write_bytes(b"".join(line + b"\n" for line in lines))
         os.replace(temporary, path)
 
     def append(self, value: dict) -> None:
@@ -67,7 +77,7 @@ class Journal:
     def __init__(self, path: Path | None, keep: int = 0, last_hash: str = ""):
         self.lines = Lines(path, keep)
         self.hash = last_hash
-        kept = read_lines(path)[-1]["hash"] if path is not None and keep else last_hash
+        kept = read_lines(path)[-1].get("hash") if path is not None and keep else last_hash
         if kept != last_hash:
             raise ValueError(
                 f"line {keep} of {path} is not the one the checkpoint was made after; "
@@ -101,3 +111,19 @@ def first_broken(entries: list[dict]) -> int | None:
             return number
         previous = entry["hash"]
     return None
+
+
+def _whole(path: Path) -> list[bytes]:
+    """Lines that have an end; one cut short was being written."""
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+def _object(line: bytes, where: str) -> dict:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is no JSON ({error}): it was edited or is damaged; "
+                         "put the file back.") from error  # fmt: skip
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is no JSON object: it was edited; put the file back.")
+    return value

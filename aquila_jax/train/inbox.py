@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from aquila_jax.core import agree
-from aquila_jax.core.journal import read_lines
+from aquila_jax.core.journal import read_journal
 from aquila_jax.dmu import places, staging, trace
 from aquila_jax.train import newcomers, orders
 from aquila_jax.train.cycle import Machine
@@ -122,9 +122,12 @@ class Inbox:
 
 def in_words(workdir: Path) -> list[str]:
     """The journal of a run for a person, one line an entry."""
+    entries = read_journal(workdir / "journal.jsonl")
+    if not entries:
+        raise ValueError(f"{workdir} has no journal yet: name the folder of a run that has begun.")
     return [
         f"step {entry['step']:>7,}  {entry['kind']:<10}  {entry['author']:<10}  {_words(entry)}"
-        for entry in read_lines(workdir / "journal.jsonl")
+        for entry in entries
     ]
 
 

@@ -10,7 +10,7 @@ import jax
 from aquila_jax import checkpoint
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
-from aquila_jax.core.journal import read_lines
+from aquila_jax.core.journal import read_journal, read_lines
 from aquila_jax.dmu import account, places, prior, recipe, staging, trace
 from aquila_jax.dmu.store import TokenStore, open_store
 from aquila_jax.dmu.stream import Stream
@@ -108,7 +108,7 @@ def _finished(workdir: Path, last: int) -> dict[int, dict]:
 
     A checkpoint knows the order of the data until it was made and along its own timeline.
     """
-    journal = read_lines(workdir / "journal.jsonl")
+    journal = read_journal(workdir / "journal.jsonl")
     rewinds = [line for line in journal if line["kind"] == "rewind"]
     return {
         line["step"]: line

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aquila_jax.config import Config, build
-from aquila_jax.core.journal import Journal, canonical, first_broken, read_lines
+from aquila_jax.core.journal import Journal, canonical, read_journal, read_lines
 from aquila_jax.core.signals import Control, Decision
 from aquila_jax.train import cycle, newcomers, orders, phases, pilot, record, rewind
 from aquila_jax.train import host as hosts
@@ -34,19 +34,21 @@ class Told(NamedTuple):
 def replay(workdir: Path) -> Told:
     """Compares; raises `Differs` at the first line that is not what it should be."""
     file = workdir / "journal.jsonl"
-    recorded, metrics = read_lines(file), read_lines(workdir / "metrics.jsonl")
+    recorded, metrics = read_journal(file), read_lines(workdir / "metrics.jsonl")
     evaluations = read_lines(workdir / "evaluations.jsonl")
     if not recorded:
         raise ValueError(f"{file} is missing or empty; --workdir must name the folder of a run.")
-    if (broken := first_broken(recorded)) is not None:
-        raise Differs(
-            f"line {broken + 1} of {file} does not have the hash that follows from the lines "
-            "before it: it was edited, or one before it was removed."
-        )
     config = build(Config, json.loads((workdir / "config.json").read_text("utf-8")), "config")
     again = Again(config, recorded, metrics, evaluations=evaluations)
     for number, line in enumerate(metrics, 1):
-        again.step(line, f"line {number} of {workdir / 'metrics.jsonl'}")
+        where = f"line {number} of {workdir / 'metrics.jsonl'}"
+        try:
+            again.step(line, where)
+        except KeyError as error:
+            raise Differs(
+                f"{where} needs {error}, which is missing there: the file was edited, or is not "
+                "of this version."
+            ) from error
     again.evaluation()
     again.person()
     if again.journal.count < len(recorded):

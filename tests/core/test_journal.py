@@ -15,11 +15,12 @@ def write(path, count):
 def test_any_edit_is_found_at_its_line(tmp_path):
     path = tmp_path / "journal.jsonl"
     write(path, 5)
-    assert journal.first_broken(journal.read_lines(path)) is None
+    assert len(journal.read_journal(path)) == 5
     text = path.read_text().splitlines()
     text[3] = text[3].replace("0.30000000000000004", "0.3")
     path.write_text("\n".join(text) + "\n")
-    assert journal.first_broken(journal.read_lines(path)) == 3
+    with pytest.raises(ValueError, match="line 4 of .* was edited"):
+        journal.read_journal(path)
 
 
 def test_cut_back_and_written_again_gives_the_same_bytes(tmp_path):
@@ -53,3 +54,22 @@ def test_a_last_line_cut_short_is_left_out(tmp_path):
     write(path, 3)
     path.write_bytes(path.read_bytes()[:-10])
     assert [entry["seq"] for entry in journal.read_lines(path)] == [0, 1]
+
+
+@pytest.mark.parametrize("damage", [b'{"seq": 1, x', b"\xff\xfe", b"[" * 100_000, b"[1]", b"{}"])
+def test_a_damaged_line_is_named_with_its_file(tmp_path, damage):
+    path = tmp_path / "journal.jsonl"
+    hashes = write(path, 3).hash
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], lines[1], damage]) + b"\n")
+    with pytest.raises(ValueError, match=f"line 3 of {path}"):
+        journal.read_journal(path)
+    with pytest.raises(ValueError, match=f"line 3 of {path}"):
+        journal.Journal(path, keep=3, last_hash=hashes)
+
+
+def test_a_line_cut_short_does_not_count_as_one(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 2')
+    with pytest.raises(ValueError, match="has 1 lines, but the checkpoint was made after 2"):
+        journal.Lines(path, keep=2)

@@ -76,7 +76,7 @@ def test_an_edited_line_is_named(copy):
         lines[at]["evidence"]["count"] = 6
 
     rewrite(copy, "journal", edit)
-    with pytest.raises(Differs, match=f"line {at + 1} of .* does not have the hash"):
+    with pytest.raises(ValueError, match=f"line {at + 1} of .* does not have the hash"):
         replay(copy)
 
 
@@ -101,6 +101,13 @@ def test_an_edited_step_is_found(copy):
 
     rewrite(copy, "metrics", edit)
     with pytest.raises(Differs, match=r"line 41 of .*metrics.jsonl"):
+        replay(copy)
+
+
+@pytest.mark.parametrize("edit", [lambda lines: lines[2].pop("loss"), lambda lines: lines.pop(2)])
+def test_a_step_without_what_it_needs_is_named(copy, edit):
+    rewrite(copy, "metrics", edit)
+    with pytest.raises(Differs, match=r"line \d+ of .*metrics.jsonl needs .*, which is missing"):
         replay(copy)
 
 

@@ -240,3 +240,8 @@ def test_the_verb_writes_what_the_run_reads(runs, steered, host, capsys):
     assert cli.main([*command, "--set", "lr_scale=x"]) == 1
     assert cli.main([*command, "--stop", "--rewind", "3"]) == 1
     assert cli.main(["steer", "--workdir", str(runs), "--stop"]) == 1
+
+
+def test_a_folder_without_a_run_has_no_journal_to_list(tmp_path):
+    with pytest.raises(ValueError, match="name the folder of a run"):
+        inbox.in_words(tmp_path)
