@@ -1,7 +1,6 @@
 """Looking at a run from outside: the model of a checkpoint, and the documents behind a step."""
 
 import bisect
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,14 +17,12 @@ from aquila_jax.evaluate import suite
 from aquila_jax.train import host, machinery, newcomers
 from aquila_jax.train.host import HostState
 from aquila_jax.train.state import TrainState, abstract_state
+from aquila_jax.train.workdir import saved_config
 
 
 def read_config(workdir: Path) -> Config:
     """The configuration that the run in `workdir` was started with, its paths filled in."""
-    file = workdir / "config.json"
-    if not file.is_file():
-        raise ValueError(f"{workdir} is no run: it has no config.json; name the folder of a run.")
-    saved = configuration.build(Config, json.loads(file.read_text(encoding="utf-8")), "config")
+    saved = configuration.build(Config, saved_config(workdir), "config")
     return configuration.located(saved, workdir)
 
 

@@ -17,6 +17,7 @@ from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Machine, Moment
 from aquila_jax.train.machinery import calibrations
 from aquila_jax.train.mentor import Mentor
+from aquila_jax.train.workdir import saved_config
 
 
 class Differs(ValueError):
@@ -38,7 +39,7 @@ def replay(workdir: Path) -> Told:
     evaluations = read_lines(workdir / "evaluations.jsonl")
     if not recorded:
         raise ValueError(f"{file} is missing or empty; --workdir must name the folder of a run.")
-    config = build(Config, json.loads((workdir / "config.json").read_text("utf-8")), "config")
+    config = build(Config, saved_config(workdir), "config")
     again = Again(config, recorded, metrics, evaluations=evaluations)
     for number, line in enumerate(metrics, 1):
         where = f"line {number} of {workdir / 'metrics.jsonl'}"

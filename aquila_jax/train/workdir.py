@@ -105,7 +105,11 @@ class Workdir:
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
-        self._settle_config()
+        try:
+            self._settle_config()
+        except ValueError:
+            self._release()
+            raise
 
     def _release(self) -> None:
         if staging.is_staged(self.path):
@@ -130,15 +134,27 @@ class Workdir:
         file, here = self.path / "config.json", plain(self.config)
         if not file.exists():
             return self.write_json("config.json", here)
-        lines = differences(json.loads(file.read_text(encoding="utf-8")), here)
+        lines = differences(saved_config(self.path), here)
         changed = [line for line in lines if not line.startswith(FREE)]
         if changed:
-            self._release()
             raise ValueError(
                 f"{self.home} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "take another --workdir, or set these back."
             )
         return self.write_json("config.json", here)
+
+
+def saved_config(folder: Path) -> dict:
+    """The plain configuration that the run in `folder` was started with; ValueError without one."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ValueError(f"{folder} is no run: it has no config.json; name the folder of a run.")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{file} cannot be read ({error}): it was edited or is damaged; put it back."
+        ) from error
 
 
 def events(path: Path) -> list[dict]:

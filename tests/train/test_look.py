@@ -1,6 +1,7 @@
 """Looking at a finished run from outside, by the verbs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -60,3 +61,18 @@ def test_what_is_not_there_is_said_in_a_sentence(workdir, command, arguments, me
     verb, *rest = arguments
     code, output = command(verb, "--workdir", str(workdir), *rest)
     assert code == 1 and message in output
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "replay"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [('{"name": ', "config.json cannot be read"), (None, "is no run: it has no config.json")],
+)
+def test_a_configuration_that_is_damaged_or_gone_is_named(
+    workdir, command, tmp_path, verb, content, message
+):
+    shutil.copy(workdir / "journal.jsonl", tmp_path)
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    code, output = command(verb, "--workdir", str(tmp_path))
+    assert code == 1 and message in output and str(tmp_path) in output

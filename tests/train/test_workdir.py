@@ -1,0 +1,15 @@
+"""What opening the folder of a run refuses, and leaves behind."""
+
+import pytest
+
+from aquila_jax.train.workdir import Workdir
+from tests.train import small
+
+
+def test_a_damaged_configuration_is_named_and_the_folder_is_left_to_others(tmp_path):
+    config = small.config(tmp_path / "store")
+    (tmp_path / "config.json").write_text('{"name": ')
+    with pytest.raises(ValueError, match="config.json cannot be read"):
+        Workdir(tmp_path, config, writes=True)
+    (tmp_path / "config.json").unlink()
+    Workdir(tmp_path, config, writes=True).close()
