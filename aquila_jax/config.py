@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from aquila_jax.ate.optimizer import OptimizerConfig
 from aquila_jax.ate.schedules import Schedule
 from aquila_jax.ate.situation import MentorConfig
+from aquila_jax.core import limits
 from aquila_jax.dmu import recipe, staging
 from aquila_jax.dmu.prepare import PrepareSettings
 from aquila_jax.dmu.recipe import Phase
@@ -33,11 +34,8 @@ class DataConfig:
     sample_megabytes: float = 0.0  # of generated text, into {workdir}/sample, before `prepare`
 
     def __post_init__(self):
-        if self.length < 1 or self.sample_megabytes < 0:
-            raise ValueError(
-                f"data.length={self.length} must be at least 1, and "
-                f"data.sample_megabytes={self.sample_megabytes:g} not below 0."
-            )
+        limits.at_least(1, self, "data", "length")
+        limits.at_least(0, self, "data", "sample_megabytes")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,19 +58,14 @@ class TrainConfig:
     stall_seconds: float = 600.0  # a step that takes longer hangs: stacks, then exit code 75
 
     def __post_init__(self):
-        if self.batch < 1 or self.accumulate < 1:
-            raise ValueError(
-                f"train.batch={self.batch} and train.accumulate={self.accumulate} must be at least 1."
-            )
+        limits.at_least(1, self, "train", "batch", "accumulate", "heavy_every", "keep")
+        limits.at_least(0, self, "train", "lag", "z_loss", "report_seconds")
+        limits.at_least(0, self, "train", "evaluate_every", "checkpoint_every", "keep_every")
+        limits.positive(self, "train", "stall_seconds")
         if self.batch % self.accumulate:
             raise ValueError(
                 f"train.batch={self.batch} must be a multiple of "
                 f"train.accumulate={self.accumulate}."
-            )
-        if self.heavy_every < 1 or self.lag < 0:
-            raise ValueError(
-                f"train.heavy_every={self.heavy_every} must be at least 1, and train.lag={self.lag} "
-                "not below 0."
             )
 
 
@@ -131,8 +124,8 @@ def build(kind: Any, value: Any, where: str) -> Any:
         return {key: build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if origin in (types.UnionType, typing.Union):
         return None if value is None else build(arguments[0], value, where)
-    if kind is float and isinstance(value, int):
-        return float(value)
+    if kind in (int, float):
+        return _number(kind, value, where)
     return _require(value, where, f"of type {kind.__name__}", right=isinstance(value, kind))
 
 
@@ -140,6 +133,14 @@ def _require(value: Any, where: str, rule: str, *, right: bool) -> Any:
     if not right:
         raise ValueError(f"{where}={value!r} must be {rule}.")
     return value
+
+
+def _number(kind: type, value: Any, where: str) -> int | float:
+    """What JSON, arrays and a comparison can hold: neither NaN nor more than 63 bits."""
+    given = isinstance(value, int | kind) and not isinstance(value, bool)
+    _require(value, where, f"of type {kind.__name__}", right=given)
+    _require(value, where, "a number below 2^63", right=abs(value) < 2**63)
+    return kind(value)
 
 
 def located(config: Config, workdir: Path) -> Config:

@@ -11,6 +11,7 @@ from optax.contrib import MuonDimensionNumbers
 from aquila_jax.ate import transforms
 from aquila_jax.ate.offload import offloaded
 from aquila_jax.ate.schedules import Schedule, neutral
+from aquila_jax.core import limits
 from aquila_jax.core.signals import Control
 
 # How each stacked weight [N, ...] is a matrix: axes summed over, axes produced. What is not
@@ -41,6 +42,10 @@ class OptimizerConfig:
     def __post_init__(self):
         if self.name not in ("adamw", "muon"):
             raise ValueError(f"optimizer name={self.name!r} must be 'adamw' or 'muon'.")
+        share = {"rule": "at least 0 and below 1", "holds": lambda value: 0 <= value < 1}
+        limits.require(self, "optimizer", "b1", "b2", **share)
+        limits.positive(self, "optimizer", "eps", "clip_norm")
+        limits.at_least(0, self, "optimizer", "weight_decay")
 
 
 def make_optimizer(

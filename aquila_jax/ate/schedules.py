@@ -5,6 +5,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
+from aquila_jax.core import limits
 from aquila_jax.core.signals import Control
 
 MOST = 2**31 - 1  # sequences: the step counts them in 32 bits, and beyond them its rate would be 0
@@ -24,6 +25,10 @@ class Schedule:
     def __post_init__(self):
         if self.kind not in SHAPES:
             raise ValueError(f"schedule kind={self.kind!r} must be one of {sorted(SHAPES)}.")
+        limits.positive(self, "schedule", "peak")
+        share = {"rule": "from 0 to 1", "holds": lambda value: 0 <= value <= 1}
+        limits.require(self, "schedule", "decay_fraction", "floor", **share)
+        limits.at_least(1, self, "schedule", "total")
         if not 0 <= self.warmup <= self.decay_start <= self.total:
             raise ValueError(
                 f"warmup={self.warmup}, start of the decay={self.decay_start:g} and "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from aquila_jax.ate.memory import PolicyState
+from aquila_jax.core import limits
 from aquila_jax.core.signals import Alarm, Assessment, Control, Request
 
 Family = Literal["safety", "rate", "plan", "batch", "mixture"]
@@ -44,11 +45,8 @@ class MentorConfig:
             raise ValueError(f"mentor.language_balance={self.language_balance} must be positive.")
         if unknown := sorted(set(self.may) - {"decay", "stop", "gate"}):
             raise ValueError(f"mentor.may={unknown} must be of 'decay', 'stop' and 'gate'.")
-        if self.snapshot_every < 1 or self.snapshots < 1:
-            raise ValueError(
-                f"mentor.snapshot_every={self.snapshot_every} and mentor.snapshots="
-                f"{self.snapshots} must be at least 1."
-            )
+        limits.at_least(1, self, "mentor", "snapshot_every", "snapshots")
+        limits.at_least(0, self, "mentor", "target_loss", "rewinds")
         if self.most_lr_scale < 1:
             raise ValueError(
                 f"mentor.most_lr_scale={self.most_lr_scale} must be at least 1; "

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from aquila_jax.core import limits
 from aquila_jax.dmu.store import TOKENIZER, TokenStore
 from aquila_jax.dmu.tokenizer import load_tokenizer
 from aquila_jax.evaluate import choices, heldout
@@ -18,6 +19,10 @@ class EvaluateConfig:
     rows: int = 16  # sequences at a time
     questions: tuple[str, ...] = ()  # files of multiple-choice items
     shots: int = 0
+
+    def __post_init__(self):
+        limits.at_least(1, self, "evaluate", "heldout_tokens", "rows")
+        limits.at_least(0, self, "evaluate", "shots")
 
 
 def evaluate(
