@@ -37,7 +37,7 @@ PHASES = {  # percent of the tokens
 }  # fmt: skip
 TOKENS = {"language": 0.0, "knowledge": 523e9, "target": 1576e9}  # read before each begins
 SPAN = 40e9  # tokens over which a mixture changes
-ONE_LANGUAGE = {"code": "code", "textbook": "en"}  # the others: a third is Chinese
+ONE_LANGUAGE = {"code": "code", "textbook": "textbook_en"}  # kind -> its only domain
 BATCH = 1024  # sequences of 4096: 4.19 M tokens
 
 
@@ -87,7 +87,7 @@ def by_language(shares: dict[str, float]) -> dict[str, float]:
     weights = {}
     for kind, share in shares.items():
         if kind in ONE_LANGUAGE:
-            weights[{"code": "code"}.get(kind, f"{kind}_en")] = share
+            weights[ONE_LANGUAGE[kind]] = share
         else:
             weights |= {f"{kind}_en": share * 2 / 3, f"{kind}_zh": share / 3}
     return weights

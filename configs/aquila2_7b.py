@@ -74,8 +74,10 @@ def get_config() -> ConfigDict:
 
 def by_language(shares: dict[str, float]) -> dict[str, float]:
     """Domains named by kind and language."""
-    weights = {"code": shares["code"]}
-    for kind in shares.keys() - {"code"}:
-        weights[f"{kind}_en"] = ENGLISH * shares[kind]
-        weights[f"{kind}_zh"] = (1 - ENGLISH) * shares[kind]
+    weights = {}
+    for kind, share in shares.items():
+        if kind == "code":
+            weights[kind] = share
+        else:
+            weights |= {f"{kind}_en": ENGLISH * share, f"{kind}_zh": (1 - ENGLISH) * share}
     return weights
