@@ -85,7 +85,7 @@ def start(seed: int, sizes: dict[str, int], weights: dict[str, float]) -> Ledger
 def append(
     ledger: Ledger, first_sequence: int, weights: dict[str, float], *, sizes: dict | None = None
 ) -> Ledger:
-    """The mixture changes at stream number `first_sequence`; domains in `sizes` join.
+    """The mixture changes at stream number `first_sequence`; domains in `sizes` join, none moves.
 
     Weights may have any scale and are kept to six significant digits. What a domain has
     served so far is carried over: nothing is lost, nothing repeats within an epoch. A mixture
@@ -101,13 +101,6 @@ def append(
     return grow(
         ledger, first_sequence, short, ledger.entries[-1].excluded if ledger.entries else {}
     )
-
-
-def add_domain(  # noqa: PLR0917 (the agreed signature)
-    ledger: Ledger, first_sequence: int, name: str, size: int, weights: dict[str, float]
-) -> Ledger:
-    """A new source of `size` sequences joins a running job; no other domain moves."""
-    return append(ledger, first_sequence, weights, sizes={name: size})
 
 
 def exclude(ledger: Ledger, first_sequence: int, domain: str, ranges) -> Ledger:

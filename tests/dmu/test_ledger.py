@@ -35,7 +35,8 @@ def epochs_of(rows, domain):
 def changed(book):
     """A ledger with everything in it: changes, zero weights, new domains, exclusion."""
     book = ledgers.append(book, 130, {"en": 1, "zh": 0, "code": 3})
-    book = ledgers.add_domain(book, 130, "math", 23, {"en": 1, "zh": 1, "code": 0, "math": 2})
+    weights = {"en": 1, "zh": 1, "code": 0, "math": 2}
+    book = ledgers.append(book, 130, weights, sizes={"math": 23})
     book = ledgers.exclude(book, 333, "en", [(10, 30), (25, 40), (90, 97)])
     book = ledgers.append(book, 390, {"en": 2, "zh": 1, "code": 1, "math": 1})
     return ledgers.exclude(book, 395, "en", [(0, 3)])
@@ -80,7 +81,7 @@ def test_the_order_in_a_domain_is_the_keyed_permutation(book):
 
 
 def test_a_new_domain_moves_no_other(book):
-    grown = ledgers.add_domain(book, 0, "math", 23, WEIGHTS | {"math": 0.7})
+    grown = ledgers.append(book, 0, WEIGHTS | {"math": 0.7}, sizes={"math": 23})
     for domain in SIZES:
         old, new = epochs_of(served(book, 300), domain), epochs_of(served(grown, 600), domain)
         assert old[0] == new[0][: len(old[0])]
@@ -149,7 +150,7 @@ def test_bad_input_gets_one_sentence(book):
         (lambda: ledgers.append(book, 5, WEIGHTS | {"en": -1.0}), "not negative"),
         (lambda: ledgers.append(book, 5, dict.fromkeys(SIZES, 0)), "not all zero"),
         (lambda: ledgers.append(ledgers.append(book, 9, WEIGHTS), 8, WEIGHTS), "only grows"),
-        (lambda: ledgers.add_domain(book, 5, "zh", 9, WEIGHTS), "already"),
+        (lambda: ledgers.append(book, 5, WEIGHTS, sizes={"zh": 9}), "already"),
         (lambda: ledgers.start(0, {"a": -1}, {"a": 1}), "negative size"),
         (lambda: ledgers.start(0, {"a": 0, "b": 9}, {"a": 1, "b": 1}), "\\['a'\\].*weight 0"),
         (lambda: ledgers.exclude(book, 5, "xx", [(0, 1)]), "not in the stream"),

@@ -11,7 +11,7 @@ def build():
     book = ledgers.start(1, {"en": 97, "中文": 40, "code": 7}, {"en": 1 / 3, "中文": 2, "code": 0})
     book = ledgers.append(book, 100, {"en": 1 / 3, "中文": 2, "code": 1e-7})
     weights = {"en": 1, "中文": 1, "code": 1, "math": 0.1}
-    book = ledgers.add_domain(book, 200, "math", 1000, weights)
+    book = ledgers.append(book, 200, weights, sizes={"math": 1000})
     book = ledgers.exclude(book, 250, "en", [(3, 40)])
     book = ledgers.exclude(book, 260, "en", [(80, 90)])
     book = ledgers.append(book, 300, weights | {"en": 2.5})

@@ -125,7 +125,7 @@ def test_domain_ids_are_the_stores_even_where_the_ledger_has_another_order(store
     stream = Stream(store, 24)
     sizes = stream.sizes
     book = ledgers.start(0, {"zh": sizes["zh"]}, {"zh": 1})
-    book = ledgers.add_domain(book, 8, "en", sizes["en"], {"zh": 1, "en": 1})
+    book = ledgers.append(book, 8, {"zh": 1, "en": 1}, sizes={"en": sizes["en"]})
     batch = stream.batch(book, 0, (1, 64), EVERY)
     for domain, tokens in zip(batch.domain_ids[0, :, 0], batch.tokens[0], strict=True):
         assert tokens[0] in store.lines[domain]

@@ -22,7 +22,7 @@ def book(stream):
     sizes = stream.sizes
     book = ledgers.start(5, {name: sizes[name] for name in ("zh", "en")}, {"en": 1, "zh": 3})
     weights = {"en": 1, "zh": 1, "code": 2}
-    book = ledgers.add_domain(book, 40, "code", sizes["code"], weights)
+    book = ledgers.append(book, 40, weights, sizes={"code": sizes["code"]})
     book = ledgers.exclude(book, 90, "code", [(3, 9)])
     book = ledgers.append(book, 120, weights | {"zh": 0})
     return ledgers.skip(book, 60, 75)
