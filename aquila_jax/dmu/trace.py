@@ -36,9 +36,9 @@ class Appearance:
     index: int
 
 
-def trace(store, stream: Stream, ledger: Ledger, first: int, last: int) -> list[TracedDocument]:  # noqa: PLR0917 (the agreed signature)
+def trace(stream: Stream, ledger: Ledger, first: int, last: int) -> list[TracedDocument]:
     """The documents behind cursors [first, last), in order; with a target each."""
-    found = lookup(ledger, np.arange(first, last))
+    found, store = lookup(ledger, np.arange(first, last)), stream.store
     domain = numbers(ledger.domains, stream.domains)[found.domain]
     pieces = stream.index.pieces(domain, found.index)
     provenance: dict[tuple[str, int], dict[str, Any]] = {}

@@ -82,7 +82,7 @@ def worst_documents(machine: Machine, model, batch: Batch, host) -> list[dict]:
     first = host.sequences
     segments, mask = (np.concatenate(list(x)) for x in (batch.segment_ids, batch.loss_mask))
     found = []
-    traced = trace(machine.stream.store, machine.stream, host.ledger, first, first + len(nats))
+    traced = trace(machine.stream, host.ledger, first, first + len(nats))
     by_row: dict[int, list] = {}
     for document in traced:
         by_row.setdefault(document.cursor - first, []).append(document)

@@ -85,7 +85,7 @@ def documents(workdir: Path, step: int, *, report: Callable) -> list[trace.Trace
             f"{where.step}; only those can be traced, none that a rewind left behind."
         )
     first, last = line["sequences"] - line["batch"], line["sequences"]
-    return trace.trace(stream.store, stream, where.ledger, first, last)
+    return trace.trace(stream, where.ledger, first, last)
 
 
 def steps_with(

@@ -31,7 +31,7 @@ def book(stream):
 def test_the_documents_of_a_stretch_are_what_its_batch_teaches(stream, store, book):
     batch = stream.batch(book, 30, (1, 100), slice(None))
     taught = batch.targets[batch.loss_mask == 1]
-    traced = trace(store, stream, book, 30, 130)
+    traced = trace(stream, book, 30, 130)
     spans = [store.documents[t.domain][t.document][t.first : t.last] for t in traced]
     assert np.concatenate([span[1:] for span in spans]).tolist() == taught.tolist()
     found = ledgers.lookup(book, np.arange(30, 130))
@@ -45,7 +45,7 @@ def test_the_documents_of_a_stretch_are_what_its_batch_teaches(stream, store, bo
 
 
 def test_a_document_is_found_wherever_it_was(stream, store, book):
-    traced = trace(store, stream, book, 20, 400)
+    traced = trace(stream, book, 20, 400)
     for domain in store.domains:
         for document in range(0, len(store.documents[domain]), 20):
             there = [t for t in traced if (t.domain, t.document) == (domain, document)]
@@ -61,7 +61,7 @@ def test_what_is_left_out_by_its_documents_is_read_by_nobody(stream, store, book
     assert set(content) == {"en", "zh"}
     for domain, ranges in content.items():
         book = ledgers.exclude(book, 200, domain, ranges)
-    named = {(t.domain, t.document) for t in trace(store, stream, book, 185, 2000)}
+    named = {(t.domain, t.document) for t in trace(stream, book, 185, 2000)}
     assert not named & set(wanted)
     assert named >= {("en", 10), ("code", 1)}  # zh has no weight there
 
