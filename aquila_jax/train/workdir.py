@@ -10,7 +10,7 @@ import jax
 
 from aquila_jax.config import Config, differences, plain
 from aquila_jax.core import agree
-from aquila_jax.core.journal import Journal, Lines, read_lines
+from aquila_jax.core.journal import Journal, Lines
 from aquila_jax.dmu import places, staging
 from aquila_jax.train.lease import Lease
 
@@ -155,8 +155,3 @@ def saved_config(folder: Path) -> dict:
         raise ValueError(
             f"{file} cannot be read ({error}): it was edited or is damaged; put it back."
         ) from error
-
-
-def events(path: Path) -> list[dict]:
-    """The events of the run in `path`."""
-    return read_lines(path / "events.jsonl")

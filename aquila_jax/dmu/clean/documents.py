@@ -52,11 +52,6 @@ def from_step(document: data.Document) -> Document:
     return Document(text=document.text, id=document.id, **kept)
 
 
-def shard(folder: str, rank: int) -> str:
-    """The file that task `rank` reads or writes in a folder."""
-    return f"{folder}/{rank:05d}.jsonl.zst"
-
-
 def reader(_: object, rank: int, _world: int, *, folder: str) -> Iterator[data.Document]:
     """A datatrove step: the documents of shard `rank`, none if nothing was written there.
 

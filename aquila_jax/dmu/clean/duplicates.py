@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from datatrove import data
 from datatrove.pipeline import dedup
-from datatrove.pipeline.dedup import exact_dedup, minhash
+from datatrove.pipeline.dedup import exact_dedup
 
 from aquila_jax.dmu.clean import tokens
 from aquila_jax.dmu.clean.settings import Duplicates
@@ -123,4 +123,3 @@ def sketch_of(shard: list[np.ndarray], document: int) -> Sketch:
 CANDIDATE = np.dtype(
     [("left_shard", "<u4"), ("left", "<u4"), ("right_shard", "<u4"), ("right", "<u4")]
 )
-SENTINEL = minhash.SENTINEL

@@ -3,7 +3,7 @@
 datatrove splits English by spaCy (0.14 MB/s on one core) and Chinese by spaCy over jieba
 (0.09 MB/s); its filters accept any `WordTokenizer`. The rules count words, so a regular
 expression and the Rust build of the same jieba (4 and 8 MB/s) decide alike on 98 of 100
-documents: see `agreement` in the cleaning study.
+documents.
 """
 
 import re
