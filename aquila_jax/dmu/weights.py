@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aquila_jax.dmu.repetition import TOKENS_HALF
+from aquila_jax.dmu.repetition import repeated_token_value
 
 SMOOTHING = 0.1  # of the newest preference; the rest is the mean of all before (ADO)
 CREDIT = 0.9  # memory of what each domain was given lately
@@ -74,16 +74,11 @@ def aquila(progress: Progress, memory: Memory) -> np.ndarray:
     used = progress.prior > 0
     speed = np.ones_like(progress.prior)
     speed[used] = shrink(progress.speed[used], progress.error[used] * progress.speed[used])
-    return _shares(progress.prior * speed * worth(progress.seen, progress.sizes))
+    epochs = progress.seen / np.maximum(progress.sizes, 1)
+    return _shares(progress.prior * speed * repeated_token_value(epochs))
 
 
 ALGORITHMS = {"ado": ado, "aquila": aquila}
-
-
-def worth(seen: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """What one more sequence of each domain teaches, 1 for a fresh one (arXiv 2305.16264)."""
-    repetitions = np.maximum(seen / np.maximum(sizes, 1) - 1, 0.0)
-    return np.exp(-repetitions / TOKENS_HALF)
 
 
 def shrink(values: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -46,13 +46,11 @@ def test_ado_prefers_a_fast_domain_however_many_there_are(domains):
     np.testing.assert_allclose(found[0] / found[1:], 5.0, rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "epochs, worth", [(1, 1.0), (2, 0.94), (4, 0.82), (8, 0.63), (16, 0.38), (40, 0.08)]
-)
-def test_a_repeated_sequence_is_worth_what_was_published(epochs, worth):
-    found = float(weights.worth(np.array([100.0 * epochs]), np.array([100.0]))[0])
-    assert found == pytest.approx(worth, abs=0.005)
-    assert found == pytest.approx(repetition.repeated_token_value(epochs), rel=1e-12)
+@pytest.mark.parametrize("epochs", [1, 2, 8, 40])
+def test_a_domain_read_often_gets_what_one_more_of_its_tokens_is_worth(epochs):
+    told = progress([1, 1], [0.2, 0.2], seen=np.array([10_000.0 * epochs, 0.0]))
+    worn, fresh = weights.aquila(told, weights.start(told.prior))
+    assert worn / fresh == pytest.approx(repetition.repeated_token_value(epochs), rel=1e-12)
 
 
 def test_equal_speeds_and_fresh_data_leave_the_prior():
