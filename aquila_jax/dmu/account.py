@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aquila_jax.dmu import packing, repetition
-from aquila_jax.dmu.manifest import DomainInfo, Manifest
+from aquila_jax.dmu.manifest import DomainInfo, Manifest, sizes
 from aquila_jax.dmu.store import TokenStore
 
 MOST = 200_000  # documents of a domain that packings are tried on
@@ -37,7 +37,7 @@ def account(store: TokenStore, plan: Plan) -> dict[str, Any]:
         "cleaning": made.cleaning,
         "languages": _languages(made.train),
         "domains": [_domain(info, plan) for info in made.train],
-        "heldout": [_size(info.name, [info]) for info in made.heldout],
+        "heldout": [{"name": info.name} | sizes([info]) for info in made.heldout],
         "packing": [_packings(store, info.name, plan.length) for info in made.train],
     }
 
@@ -49,19 +49,8 @@ def _sources(made: Manifest) -> list[dict[str, Any]]:
 
 def _languages(infos: Sequence[DomainInfo]) -> list[dict[str, Any]]:
     names = dict.fromkeys(info.language for info in infos)
-    return [_size(name, [info for info in infos if info.language == name]) for name in names]
-
-
-def _size(name: str, infos: Sequence[DomainInfo]) -> dict[str, Any]:
-    """Counts, and tokens of the text alone, without [CLS] and </s>, by its size."""
-    fields = ("documents", "tokens", "bytes", "characters")
-    found = {field: sum(getattr(info, field) for info in infos) for field in fields}
-    text = found["tokens"] - 2 * found["documents"]
-    per = {
-        "tokens_per_byte": text / found["bytes"],
-        "tokens_per_character": text / found["characters"],
-    }
-    return {"name": name} | found | per
+    same = {name: [info for info in infos if info.language == name] for name in names}
+    return [{"name": name} | sizes(own) for name, own in same.items()]
 
 
 def _domain(info: DomainInfo, plan: Plan) -> dict[str, Any]:
@@ -78,7 +67,7 @@ def _domain(info: DomainInfo, plan: Plan) -> dict[str, Any]:
         "last_token_value": repetition.repeated_token_value(epochs),
         "fills_a_sequence": info.tokens > plan.length,
     }
-    return {"language": info.language} | _size(info.name, [info]) | worth
+    return {"language": info.language, "name": info.name} | sizes([info]) | worth
 
 
 def _packings(store: TokenStore, name: str, length: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from aquila_jax.dmu import places
@@ -23,16 +24,6 @@ class DomainInfo:
     bytes: int
     characters: int
     sha256: str  # of the sha256s of its arrays
-
-    @property
-    def tokens_per_byte(self) -> float:
-        """Of the text alone, without [CLS] and </s>."""
-        return (self.tokens - 2 * self.documents) / self.bytes
-
-    @property
-    def tokens_per_character(self) -> float:
-        """Of the text alone, without [CLS] and </s>."""
-        return (self.tokens - 2 * self.documents) / self.characters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +57,15 @@ class Manifest:
     def split(self, name: Split) -> tuple[DomainInfo, ...]:
         """The domains of "train" or "heldout"."""
         return {"train": self.train, "heldout": self.heldout}[name]
+
+
+def sizes(domains: Sequence[DomainInfo]) -> dict[str, float]:
+    """Counts of all of them together, and tokens of their text alone, without [CLS] and </s>."""
+    fields = ("documents", "tokens", "bytes", "characters")
+    found = {field: sum(getattr(domain, field) for domain in domains) for field in fields}
+    text = found["tokens"] - 2 * found["documents"]
+    per = {"tokens_per_byte": text / found["bytes"]}
+    return found | per | {"tokens_per_character": text / found["characters"]}
 
 
 def write_manifest(folder: str, manifest: Manifest) -> None:

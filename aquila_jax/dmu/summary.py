@@ -3,7 +3,7 @@
 import collections
 from collections.abc import Sequence
 
-from aquila_jax.dmu.manifest import SPLITS, DomainInfo, Manifest, SourceReport
+from aquila_jax.dmu.manifest import SPLITS, DomainInfo, Manifest, SourceReport, sizes
 from aquila_jax.dmu.parts import Part
 from aquila_jax.dmu.source_files import by_source, first_flaws
 
@@ -31,12 +31,11 @@ def summarise(made: Manifest) -> list[str]:
 
 
 def _line(split: str, name: str, domains: Sequence[DomainInfo]) -> str:
-    fields = ("documents", "tokens", "bytes", "characters")
-    documents, tokens, size, characters = (sum(getattr(d, f) for d in domains) for f in fields)
-    text = tokens - 2 * documents
+    told = sizes(domains)
     return (
-        f"{split:7} {name:20} {documents:9,} documents {tokens:13,} tokens {size / 1e6:9.2f} MB, "
-        f"tokens per byte {text / size:.4f}, per character {text / characters:.4f}"
+        f"{split:7} {name:20} {told['documents']:9,} documents {told['tokens']:13,} tokens "
+        f"{told['bytes'] / 1e6:9.2f} MB, tokens per byte {told['tokens_per_byte']:.4f}, "
+        f"per character {told['tokens_per_character']:.4f}"
     )
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from aquila_jax.dmu.manifest import VERSION, read_manifest, write_manifest
+from aquila_jax.dmu.manifest import VERSION, read_manifest, sizes, write_manifest
 
 
 def test_a_manifest_comes_back(made_store, tmp_path):
@@ -27,4 +27,6 @@ def test_tokens_per_byte_leave_out_bos_and_eos(made_store):
     info = dataclasses.replace(
         read_manifest(str(made_store)).train[0], documents=5, tokens=40, bytes=60, characters=20
     )
-    assert info.tokens_per_byte == 0.5 and info.tokens_per_character == 1.5
+    one, two = sizes([info]), sizes([info, dataclasses.replace(info, bytes=180)])
+    assert one["tokens_per_byte"] == 0.5 and one["tokens_per_character"] == 1.5
+    assert two["documents"] == 10 and two["tokens_per_byte"] == 0.25

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from aquila_jax.dmu.manifest import sizes
 from aquila_jax.dmu.store import TOKENIZER, open_store, require_tokenizer, verify
 from aquila_jax.dmu.tokenizer import BOS, EOS, decode, encode_batch, load_tokenizer
 
@@ -50,7 +51,8 @@ def test_counts_of_the_manifest_are_those_of_the_texts(store, made_sources):
     for split in ("train", "heldout"):
         for info in store.manifest.split(split):
             assert info.tokens == store.offsets(split, info.name)[-1]
-            assert 0 < info.tokens_per_byte <= info.tokens_per_character
+            told = sizes([info])
+            assert 0 < told["tokens_per_byte"] <= told["tokens_per_character"]
 
 
 def test_spans_anywhere_are_those_of_the_documents_and_zero_past_the_end(store):
