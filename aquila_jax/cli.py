@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--out", type=Path,
                        help="the page's file; default: WORKDIR/report.html, or data.html")  # fmt: skip
     child.add_argument("--serve", type=int, metavar="PORT", help="follow the runs live instead")
+    child = verb("verify", verbs.verify, "read every byte of a token store again, and compare")
+    child.add_argument("--data", metavar="STORE", required=True, help="a token store")
     return parser
 
 

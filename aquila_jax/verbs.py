@@ -13,9 +13,8 @@ from aquila_jax import config as configuration
 from aquila_jax.config import Config
 from aquila_jax.config_file import load_config
 from aquila_jax.dmu import account as accounts
-from aquila_jax.dmu import places, sample, staging
+from aquila_jax.dmu import places, sample, staging, store
 from aquila_jax.dmu import prepare as preparation
-from aquila_jax.dmu.store import open_store
 from aquila_jax.evaluate.suite import in_words
 from aquila_jax.plan import command as planning
 from aquila_jax.plan.search import Search
@@ -76,9 +75,9 @@ def plan(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _write_account(path: str, config: Config | None, out: Path) -> None:
     """The data report of a token store, under the plan of `config` if there is one."""
-    store = open_store(path)
-    plan = accounts.once(store) if config is None else look.plan(config, store)
-    page, figures = data_page.write(accounts.account(store, plan), out)
+    opened = store.open_store(path)
+    plan = accounts.once(opened) if config is None else look.plan(config, opened)
+    page, figures = data_page.write(accounts.account(opened, plan), out)
     _tell(f"the data report: {page} and {figures}")
 
 
@@ -102,6 +101,14 @@ def report(options: argparse.Namespace, settings: list[str]) -> int:
         staging.publish(folders[0], ("report.html",))
         page = places.join(staging.home(folders[0]), page.name)
     print(f"the report: {page}")
+    return FINISHED
+
+
+def verify(options: argparse.Namespace, settings: list[str]) -> int:
+    """Compares every byte of a token store with what was written."""
+    _require_nothing(settings)
+    store.verify(store.open_store(options.data), report=_tell)
+    print(f"{options.data} is what was written")
     return FINISHED
 
 

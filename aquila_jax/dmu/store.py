@@ -10,6 +10,7 @@ import numpy as np
 
 from aquila_jax.dmu import arrays, places
 from aquila_jax.dmu.manifest import NAME, SPLITS, DomainInfo, Manifest, Split, read_manifest
+from aquila_jax.dmu.progress import Report, track
 
 TOKENIZER = "tokenizer.model"
 # Two ragged arrays a domain: tokens by document, provenance (JSON) by document.
@@ -152,11 +153,14 @@ def join(store: TokenStore, other: TokenStore) -> TokenStore:
     return TokenStore(store.path, manifest, store.elsewhere | dict.fromkeys(names, other.path))
 
 
-def verify(store: TokenStore) -> None:
+def verify(store: TokenStore, report: Report) -> None:
     """Reads every byte of the store again; ValueError if one is not what was written."""
+    files = store.manifest.files
+    advance = track(report, title="verify", unit="MB", total=sum(files.values()) / 1e6)
     model = places.read_bytes(places.join(store.path, TOKENIZER))
     if hashlib.sha256(model).hexdigest() != store.manifest.tokenizer_sha256:
         raise ValueError(f"{store.path}: {TOKENIZER} is not the one of {NAME}: prepare it again.")
+    advance(len(model) / 1e6)
     for split in SPLITS:
         for info in store.manifest.split(split):
             if hash_domain(store.path, split, info.name) != info.sha256:
@@ -164,6 +168,8 @@ def verify(store: TokenStore) -> None:
                     f"{store.path}: {split}/{info.name} is not what was written, its sha256 "
                     "differs from the manifest's: prepare the store again."
                 )
+            own = (size for file, size in files.items() if file.startswith(f"{split}/{info.name}/"))
+            advance(sum(own) / 1e6)
 
 
 def hash_domain(path: str, split: Split, domain: str) -> str:

@@ -38,7 +38,7 @@ def test_it_makes_a_whole_store_and_leaves_nothing_else(made_store, made_setting
     assert {path.split("/")[0] for path in contents(made_store)} == {
         "manifest.json", "tokenizer.model", "train", "heldout",
     }  # fmt: skip
-    verify(open_store(str(made_store)))
+    verify(open_store(str(made_store)), quiet)
 
 
 def test_processes_make_the_same_bytes_with_a_tokenizer_that_is_given(
@@ -90,7 +90,7 @@ def die_after(touches):
 
 def run(touches):
     if os.path.exists(folder + "/manifest.json"):
-        verify(open_store(folder))  # what is declared whole is whole
+        verify(open_store(folder), print)  # what is declared whole is whole
     die_after(touches)
     prepare(settings, folder, report=lambda line: None)
     os._exit(0)

@@ -1,11 +1,13 @@
 """A store reads what went in, anywhere, and notices what is wrong."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
+from aquila_jax.cli import main
 from aquila_jax.dmu.manifest import sizes
 from aquila_jax.dmu.store import TOKENIZER, open_store, require_tokenizer, verify
 from aquila_jax.dmu.tokenizer import BOS, EOS, decode, encode_batch, load_tokenizer
@@ -102,9 +104,16 @@ def test_what_is_not_there_is_one_sentence(store):
             store.read("train", "en_made", [0, start], 4)
 
 
-def test_a_whole_store_is_verified_and_knows_its_tokenizer(made_store):
+def test_a_whole_store_is_verified_to_its_last_byte(made_store, capsys):
+    assert main(["verify", "--data", str(made_store)]) == 0
+    progress, told = capsys.readouterr().out.splitlines()
+    size = sum(open_store(str(made_store)).manifest.files.values()) / 1e6
+    assert progress.startswith(f"verify: 100%, {size:.1f} of {size:.1f} MB")
+    assert told == f"{made_store} is what was written"
+
+
+def test_a_store_knows_its_tokenizer(made_store):
     store = open_store(str(made_store))
-    verify(store)
     require_tokenizer(store, load_tokenizer(str(made_store / TOKENIZER)).sha256)
     with pytest.raises(ValueError, match="was made with tokenizer .* but 000000000000 is in use"):
         require_tokenizer(store, "0" * 64)
@@ -150,12 +159,12 @@ def test_counts_that_disagree_with_the_arrays_are_noticed(copy):
         ("train/code_made/provenance/c/0", "code_made (cannot be read|is not what was written)"),
     ],
 )
-def test_verify_finds_a_changed_byte_of_any_file(copy, file, name):
+def test_verify_finds_a_changed_byte_of_any_file(copy, file, name, capsys):
     content = bytearray((copy / file).read_bytes())
     content[len(content) // 3] ^= 4
     (copy / file).write_bytes(content)
-    with pytest.raises(ValueError, match=name):
-        verify(open_store(str(copy)))
+    assert main(["verify", "--data", str(copy)]) == 1
+    assert re.search(name, capsys.readouterr().err)
 
 
 def test_verify_finds_another_domain_in_its_place(copy):
@@ -163,4 +172,4 @@ def test_verify_finds_another_domain_in_its_place(copy):
     record["train"][0]["sha256"] = record["train"][1]["sha256"]
     (copy / "manifest.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="its sha256 differs"):
-        verify(open_store(str(copy)))
+        verify(open_store(str(copy)), print)
