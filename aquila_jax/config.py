@@ -95,7 +95,7 @@ class Config:
 
 def to_config_dict(value: Any) -> ConfigDict:
     """A dataclass as a ConfigDict that a file in `configs/` starts from."""
-    return ConfigDict(_overridable(_plain(value)))
+    return ConfigDict(_overridable(plain(value)))
 
 
 def from_config_dict(config: ConfigDict) -> Config:
@@ -165,9 +165,15 @@ def differences(a: dict, b: dict, where: str = "") -> list[str]:
     return lines
 
 
-def plain(config: Config) -> dict:
-    """The configuration as JSON has it."""
-    return _plain(config)
+def plain(value: Any) -> Any:
+    """A configuration, or a part of one, as JSON has it."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
 
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
@@ -198,14 +204,4 @@ def _overridable(value: Any) -> Any:
         return {key: _overridable(item) for key, item in value.items()}
     if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
         return tuple(value)
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
     return value
