@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -24,7 +25,8 @@ from aquila_jax.report.serve import serve
 from aquila_jax.train import ahead, distributed, inbox, look, loop
 from aquila_jax.train import replay as replaying
 
-FINISHED, FAILED, STOPPED = 0, 1, 75  # 75 is EX_TEMPFAIL: saved, run the same command again
+FINISHED, FAILED = 0, 1
+STOPPED = os.EX_TEMPFAIL  # 75: saved, run the same command again
 CALLED = 3  # saved, and a person should look before it is run again
 
 

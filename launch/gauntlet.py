@@ -80,7 +80,7 @@ def run_one(options, fault: str, policy: str, seed: str) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     if fault in faults.FAULTS:
         faults.FAULTS[fault].plant(gauntlet_plan.site(config, workdir, fault, int(seed)))
-    sys.exit({"finished": 0, "stopped": 75, "called": 3}[train(config, workdir)])
+    sys.exit({"finished": 0, "stopped": os.EX_TEMPFAIL, "called": 3}[train(config, workdir)])
 
 
 def supervise(options, key: tuple[str, str, int]) -> str:

@@ -12,7 +12,6 @@ import jax
 from aquila_jax.train import rollcall
 
 JOIN_SECONDS = 300.0
-EXIT = 75  # EX_TEMPFAIL: run the same command again
 # How gloo, gRPC and JAX's coordination speak of a process that does not answer. Any other error
 # would come again, so that nothing is gained by running the same command.
 _GONE = re.compile(r"gloo|connection|unavailable|heartbeat|deadline|coordination", re.IGNORECASE)
@@ -53,7 +52,7 @@ def start() -> None:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Ends this process with 75 if what is inside fails because another process is gone.
+    """Ends this process with EX_TEMPFAIL (75) if what is inside fails because another process is gone.
 
     At once, since to close anything is to wait for the one that is gone; what was saved is
     whole. JAX itself ends a process whose neighbours are silent for 100 seconds.
@@ -71,4 +70,4 @@ def together() -> Iterator[None]:
             flush=True,
         )
         sys.stdout.flush()
-        os._exit(EXIT)
+        os._exit(os.EX_TEMPFAIL)

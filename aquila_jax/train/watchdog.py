@@ -7,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 
-EXIT = 75  # EX_TEMPFAIL: run the same command again
 GRACE = 60.0  # seconds to tell somebody, who may hang too
 
 
@@ -63,4 +62,4 @@ class Watchdog:
         telling = threading.Thread(target=self.told, args=(self.seconds, stacks), daemon=True)
         telling.start()
         telling.join(GRACE)
-        os._exit(EXIT)
+        os._exit(os.EX_TEMPFAIL)
