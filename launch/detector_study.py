@@ -84,8 +84,7 @@ def follow(
     """Runs on to step `last` with the fault from step `first` on; what each step showed."""
     state, host, told = moment.state, moment.host, []
     while host.step < last:
-        rows = cycle.shape(machine, host), cycle.rows(machine, host)
-        batch = machine.stream.batch(host.ledger, host.sequences, *rows)
+        batch = cycle.read_batch(machine, host, host.sequences)
         asked = host.control
         if (after := host.step + 1 - first) >= 0:
             batch, state = fault.batch(batch, after, draw), fault.state(state, after, draw)

@@ -38,9 +38,9 @@ def attribute(machine: Machine, moment: Moment, *, before: Shown, bad: Shown, la
     any batch is in the weights.
     """
     host, model = moment.host, moment.state.model
-    suspect = _batch(machine, host, host.sequences)
+    suspect = cycle.read_batch(machine, host, host.sequences)
     again = _probe(machine, model, suspect, host)
-    other = _probe(machine, model, _batch(machine, host, later), host)
+    other = _probe(machine, model, cycle.read_batch(machine, host, later), host)
     return {
         "verdict": verdict(before=before, bad=bad, again=again, other=other),
         "recorded": _plain(bad),
@@ -97,12 +97,6 @@ def worst_documents(machine: Machine, model, batch: Batch, host) -> list[dict]:
          "tokens": tokens, "source": document.provenance}
         for mean, tokens, document in found[:DOCUMENTS]
     ]  # fmt: skip
-
-
-def _batch(machine: Machine, host, first: int) -> Batch:
-    return machine.stream.batch(
-        host.ledger, first, cycle.shape(machine, host), cycle.rows(machine, host)
-    )
 
 
 def _probe(machine: Machine, model, batch: Batch, host) -> Shown:

@@ -79,6 +79,11 @@ def rows(machine: Machine, host: HostState) -> slice:
     return feed.local_rows(machine.mesh, (*shape(machine, host), machine.config.data.length))
 
 
+def read_batch(machine: Machine, host: HostState, first: int) -> Batch:
+    """This process's rows of a step like the next one, but for the data from cursor `first` on."""
+    return machine.stream.batch(host.ledger, first, shape(machine, host), rows(machine, host))
+
+
 def launch(
     machine: Machine, state: TrainState, host: HostState, batch: Batch
 ) -> tuple[TrainState, HostState, InFlight]:

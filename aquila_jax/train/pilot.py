@@ -139,9 +139,7 @@ def follow(
     machine, signals = machine._replace(usual=None), []
     for scale in scales:
         host = dataclasses.replace(host, control=host.control._replace(lr_scale=scale))
-        batch = machine.stream.batch(
-            host.ledger, host.sequences, cycle.shape(machine, host), cycle.rows(machine, host)
-        )
+        batch = cycle.read_batch(machine, host, host.sequences)
         state, host, done = cycle.launch(machine, state, host, batch)
         signals.append(done)
     read = [cycle.read(done).signals for done in signals]

@@ -78,9 +78,7 @@ def advance(machine: Machine, moment: Moment, step: int, *, steer: Steer) -> Mom
     state, host, inflight = moment.state, moment.host, list(moment.inflight)
     while host.step < step:
         host, _ = phases.advance(machine.config, steer(host))
-        batch = machine.stream.batch(
-            host.ledger, host.sequences, cycle.shape(machine, host), cycle.rows(machine, host)
-        )
+        batch = cycle.read_batch(machine, host, host.sequences)
         state, host, done = cycle.launch(machine, state, host, batch)
         inflight.append(done)
         while len(inflight) > machine.config.train.lag:
