@@ -1,10 +1,9 @@
 """The frozen values that flow between data, step, monitor and mentor.
 
-Axes, one letter each (the alphabet of the whole project):
+Axes, one letter each, of the project's alphabet (`core.sharding`) and two more:
 
-    A accumulation  B batch    L length   V vocab   N layers
-    D embed         H heads    G kv heads K head dim  F ffn   E experts
-    M mixture domains          P parameter types (`PARAMETER_TYPES`)
+    A accumulation  B batch  L length  N layers  M mixture domains
+    P parameter types (`PARAMETER_TYPES`)        C a count and sums (`tsm.tokens.FIELDS`)
 """
 
 import dataclasses
@@ -45,12 +44,12 @@ class Control(NamedTuple):
 
     decay_start: float  # sequences
     decay_end: float  # sequences
-    lr_scale: float = 1.0
-    clip_norm: float = 1.0
-    weight_decay_scale: float = 1.0
+    lr_scale: float = 1.0  # times the planned rate
+    clip_norm: float = 1.0  # of the whole gradient
+    weight_decay_scale: float = 1.0  # times the configured decay
     loss_limit: float = float("inf")  # nats; a step above it leaves the state untouched
-    grad_norm_limit: float = float("inf")
-    z_loss: float = 0.0
+    grad_norm_limit: float = float("inf")  # likewise
+    z_loss: float = 0.0  # coefficient of the mean of logsumexp squared
 
 
 class Signals(NamedTuple):

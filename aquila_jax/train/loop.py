@@ -1,4 +1,7 @@
-"""The main job: batches in, signals out, decisions back. The one place where all rooms meet."""
+"""The main job: batches in, signals out, decisions back.
+
+What a turn does to devices, host and files stands in `run`; what it computes, in `cycle`.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -25,7 +25,7 @@ from aquila_jax.train.state import abstract_state
 from aquila_jax.train.watchdog import Watchdog
 from aquila_jax.train.workdir import Workdir
 
-Turn = Literal["on", "back", "stop"]
+Turn = Literal["on", "back", "stop"]  # goes on; goes on from an earlier step; leaves the loop
 
 
 class Run:

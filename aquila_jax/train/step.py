@@ -67,7 +67,10 @@ def train_step(
 
 
 def gradients(objective, model, batch: Batch):
-    """Mean gradient over all targets of `[A, B, L]`, however they fall into micro-batches."""
+    """Mean gradient over all targets of `[A, B, L]`, however they fall into micro-batches.
+
+    Also the summed metrics, the largest statistics, and the mean over A of |g_a|^2.
+    """
     targets = jnp.maximum(jnp.sum(batch.loss_mask), 1.0)
 
     def micro_step(micro: Batch):
