@@ -23,6 +23,16 @@ def test_any_edit_is_found_at_its_line(tmp_path):
         journal.read_journal(path)
 
 
+@pytest.mark.parametrize("move", [lambda lines: lines.pop(2), lambda lines: lines.reverse()])
+def test_a_line_that_is_gone_or_elsewhere_shows_though_none_was_edited(tmp_path, move):
+    write(tmp_path / "journal.jsonl", 5)
+    lines = journal.read_lines(tmp_path / "journal.jsonl")
+    whole = list(lines)
+    move(lines)
+    first = next(i for i, line in enumerate(lines) if line != whole[i])
+    assert journal.first_broken(lines) == first
+
+
 def test_cut_back_and_written_again_gives_the_same_bytes(tmp_path):
     path = tmp_path / "journal.jsonl"
     write(path, 5)
