@@ -135,9 +135,11 @@ def test_only_what_the_loss_judges_ends_a_row_of_failures(judge, after):
     assert [note["verdict"] for note in notes] == ["kept"] and end.memory.failures == after
 
 
-@pytest.mark.parametrize("judge,after", [("loss", 1), ("none", 0)])
-def test_only_what_the_loss_judges_fails_where_safety_cuts_it_short(judge, after):
-    state, *_ = policy.by_rules(situation(), rules=(LOWER._replace(judge=judge),))
+@pytest.mark.parametrize(
+    "name,judge,after", [("lower", "loss", 1), ("lower", "none", 0), ("recover", "loss", 0)]
+)
+def test_only_remedies_that_the_loss_judges_fail_where_safety_cuts_them_short(name, judge, after):
+    state, *_ = policy.by_rules(situation(), rules=(LOWER._replace(name=name, judge=judge),))
     burst = alarm("non_finite_burst", 305, count=5, window=128, first=301)
     given = later(situation(), state, 5, assessment=situation(burst, step=305).assessment)
     state, decision, _ = policy.by_rules(given, rules=RULES)
@@ -186,6 +188,7 @@ def test_trouble_that_remedies_do_not_cure_ends_in_a_call():
             break
     assert requests == ["rewind", "rewind", "rewind", "stop"]
     assert given.control.lr_scale == pytest.approx(0.49)
+    assert state.failures == 0  # whoever starts it again has looked
 
 
 def test_in_shadow_nothing_is_on_trial():
@@ -193,6 +196,12 @@ def test_in_shadow_nothing_is_on_trial():
     assert state.trial is not None and decision.predict is not None
     state, decision, _ = decide(situation(config=MentorConfig(mode="shadow")))
     assert state.trial is None and decision.rule == "lower" and decision.predict is None
+
+
+def test_in_shadow_a_rule_without_a_pause_speaks_once_a_window():
+    given = situation(config=MentorConfig(mode="shadow"))
+    decided, _, _ = play(given, (LOWER._replace(cooldown=0),), 60)
+    assert acted(decided) == [300, 320, 340]
 
 
 def test_the_memory_comes_back_from_json():
