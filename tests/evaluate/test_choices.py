@@ -57,13 +57,17 @@ def by_hand(model, tokenizer, context: str, choice: str, gap: str) -> float:
 
 
 def test_the_likeliest_choice_wins_as_by_hand(model, tokenizer):
-    right = []
+    right, per_byte = [], []
     for item in ITEMS:
         gap = "" if item["lang"] == "zh" else " "
         scores = [by_hand(model, tokenizer, item["context"], c, gap) for c in item["choices"]]
         right.append(int(np.argmax(scores)) == item["answer"])
+        sizes = [len(choice.encode()) for choice in item["choices"]]
+        per_byte.append(int(np.argmax(np.divide(scores, sizes))) == item["answer"])
+    assert sum(right) != sum(per_byte)
     told = choices.evaluate(model, tokenizer, ITEMS, length=64, rows=4)
     assert told["accuracy"]["all"] == np.mean(right)
+    assert told["accuracy_per_byte"] == np.mean(per_byte)
     assert told["accuracy"]["en"] == np.mean([right[0], right[2], right[3]])
     assert told["tasks"]["sums"] == right[2]
     assert told["right"] == {
@@ -76,6 +80,12 @@ def test_the_likeliest_choice_wins_as_by_hand(model, tokenizer):
 def test_rows_at_a_time_change_nothing(model, tokenizer, rows):
     expected = choices.evaluate(model, tokenizer, ITEMS, length=64, rows=4)
     assert choices.evaluate(model, tokenizer, ITEMS, length=64, rows=rows) == expected
+
+
+def test_where_not_all_has_room_the_choice_and_the_nearest_context_stay():
+    [batch] = choices._batches([(np.arange(10), 2)], length=4, rows=1)
+    assert batch.tokens.tolist() == [[[5, 6, 7, 8]]] and batch.targets.tolist() == [[[6, 7, 8, 9]]]
+    assert batch.loss_mask.tolist() == [[[0, 0, 1, 1]]]
 
 
 def test_shots_are_other_items_of_the_same_kind_answered():

@@ -15,6 +15,7 @@ from aquila_jax.model.transformer import Transformer
 
 TEXTS = {
     "en": ["a long sentence about the sea. " * 6, "short"],
+    "en_more": ["another sentence, about the land. " * 4],
     "zh": ["海上生明月，天涯共此时。" * 5],
 }
 CONFIG = ModelConfig(
@@ -27,13 +28,13 @@ CONFIG = ModelConfig(
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heldout")
     sources = []
-    for language, texts in TEXTS.items():
+    for name, texts in TEXTS.items():
         for split in ("train", "heldout"):
-            own = folder / f"{language}_{split}"
+            own = folder / f"{name}_{split}"
             own.mkdir()
             for number, text in enumerate(texts):
                 (own / f"{number}.txt").write_text(text, encoding="utf-8")
-            sources.append(Source(name=language, language=language, paths=(str(own),), split=split))
+            sources.append(Source(name=name, language=name[:2], paths=(str(own),), split=split))
     settings = PrepareSettings(sources=tuple(sources), vocab_size=300, processes=1)
     prepare(settings, str(folder / "store"), report=lambda line: None)
     return open_store(str(folder / "store"))
@@ -65,10 +66,37 @@ def test_each_document_is_scored_as_if_alone(store, mesh):
             count += n
         figures = told["domains"][info.name]
         assert figures["tokens"] == count
-        assert figures["bytes"] == sum(len(text.encode()) for text in TEXTS[info.language])
+        assert figures["bytes"] == sum(len(text.encode()) for text in TEXTS[info.name])
         assert figures["nats_per_token"] == pytest.approx(nats / count, rel=1e-5)
         bits = nats / math.log(2) / figures["bytes"]
         assert figures["bits_per_byte"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_a_language_is_all_text_of_its_domains(store, mesh):
+    told = heldout.evaluate(make_model(), store, length=256, rows=2, limit=10**6)
+    english = [told["domains"][name] for name in ("en", "en_more")]
+    nats = sum(one["nats_per_token"] * one["tokens"] for one in english)
+    tokens, size = (sum(one[key] for one in english) for key in ("tokens", "bytes"))
+    assert told["languages"]["en"] == {
+        "nats_per_token": pytest.approx(nats / tokens),
+        "bits_per_byte": pytest.approx(nats / math.log(2) / size),
+        "tokens": tokens,
+        "bytes": size,
+    }
+
+
+@pytest.mark.parametrize("length", [32, 256])
+def test_every_token_but_a_documents_first_is_predicted_however_it_is_cut(store, length):
+    for info in store.manifest.heldout:
+        batches = heldout._batches(store, info, info.documents, length=length, rows=3)
+        predicted = sum(batch.loss_mask.sum() for batch in batches)
+        assert predicted == info.tokens - info.documents
+
+
+def test_a_document_that_ends_at_the_limit_is_within_it(store):
+    info = store.info("heldout", "en")
+    assert heldout._documents(store, info, info.tokens) == info.documents == 2
+    assert heldout._documents(store, info, info.tokens - 1) == 1
 
 
 def test_the_limit_takes_whole_documents_and_counts_their_bytes(store, mesh):
