@@ -18,6 +18,20 @@ def test_blocks_merge_but_lose_no_token():
         np.testing.assert_allclose(state.learning_rate_K, 1.0)
 
 
+def test_a_block_ends_at_its_last_step_and_has_the_means_of_all():
+    state = history.start(1)
+    for step in range(1, 3001):
+        state = history.add(
+            state, step=step, tokens=10.0 * step, learning_rate=float(step), batch=2.0 * step,
+            sums_M=np.ones((2, 1)),
+        )  # fmt: skip
+    assert state.block == 16
+    middle = state.step_K - (state.block - 1) / 2
+    np.testing.assert_array_equal(state.tokens_K, 10 * state.step_K)
+    np.testing.assert_allclose(state.learning_rate_K, middle)
+    np.testing.assert_allclose(state.batch_K, 2 * middle)
+
+
 def test_groups_add_their_members():
     state = filled(lambda n: [3.0, 5.0, 4.0])
     seen = history.group(state, ("en", "zh"), ("en", "zh", "en"))
@@ -25,7 +39,9 @@ def test_groups_add_their_members():
 
 
 def test_a_domain_that_joins_has_no_past():
-    wider = history.grow(filled(lambda n: [3.0, 5.0], steps=40), 3)
+    before = filled(lambda n: [3.0, 5.0], steps=42)  # two of them in the open block
+    wider = history.grow(before, 3)
+    np.testing.assert_array_equal(wider.open_M, np.pad(before.open_M, ((0, 0), (0, 1))))
     seen = history.losses(wider)
     assert np.isnan(seen[:, 2]).all()
     np.testing.assert_allclose(seen[:, :2], np.tile([3.0, 5.0], (10, 1)))

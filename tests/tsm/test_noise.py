@@ -26,6 +26,14 @@ def observe_many(rng, true_gradient, deviation, *, batch, micro_batches, steps):
     return state
 
 
+def test_nothing_is_told_before_half_of_the_blocks_are_full():
+    enough = noise.NoiseSettings().block * noise.BLOCKS // 2
+    given = dict(true_gradient=np.full(50, 0.1), deviation=0.1, batch=8, micro_batches=8)
+    rng = np.random.default_rng(0)
+    assert noise.scale(observe_many(rng, **given, steps=enough - 1)) is None
+    assert noise.scale(observe_many(rng, **given, steps=enough)) is not None
+
+
 @pytest.mark.parametrize("batch,micro_batches", [(8, 8), (32, 4), (64, 8)])
 def test_known_noise_scale_is_found_for_any_batch(batch, micro_batches):
     rng = np.random.default_rng(batch)
