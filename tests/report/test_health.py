@@ -8,10 +8,13 @@ from aquila_jax.report import columns, health, loss_panels, read, records
 NOW = 1_000_000.0
 
 
-def run(last=500, *, loss=2.5, total=1000, journal=(), events=(), summary=None, evaluations=()):
+def run(
+    last=500, *, loss=2.5, total=1000, seconds=2.0, journal=(), events=(), summary=None,
+    evaluations=(),
+):  # fmt: skip
     rows = [
-        {"step": i, "loss": loss, "tokens": 100 * i, "time": NOW - 2 * (last - i),
-         "step_seconds": 2.0, "tokens_per_second": 50.0}
+        {"step": i, "loss": loss, "tokens": 100 * i, "time": NOW - seconds * (last - i),
+         "step_seconds": seconds, "tokens_per_second": 50.0}
         for i in range(1, last + 1)
     ]  # fmt: skip
     return read.Run(
@@ -79,6 +82,19 @@ def test_a_silent_run_counts_as_stopped():
     assert health.health(run(), NOW + 599)["status"] == "healthy"
     told = health.health(run(), NOW + 7200)
     assert told["status"] == "stopped" and "2 h" in told["lead"]["en"]
+
+
+def test_where_steps_are_long_so_may_be_the_silence():
+    slow = run(seconds=100.0)
+    assert health.health(slow, NOW + 2900)["status"] == "healthy"
+    assert health.health(slow, NOW + 3100)["status"] == "stopped"
+
+
+def test_the_plan_is_that_of_the_latest_forecast():
+    """A batch that grew, or a decay that moved, changes how many steps there are."""
+    plans = [forecast(20) | {"plan": {"total_steps": steps}} for steps in (900, 800)]
+    told = health.health(run(journal=plans), NOW)
+    assert "Step 500 of 800" in told["text"]["en"] and told["progress"] == 500 / 800
 
 
 def test_the_sentence_tells_step_loss_end_and_time_left():

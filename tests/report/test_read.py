@@ -44,6 +44,15 @@ def test_reading_in_pieces_is_reading_at_once(tmp_path, seed):
     assert run.logs == once.logs
 
 
+def test_damaged_steps_have_the_numbers_of_their_lines_in_every_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "BLOCK", 3)
+    given = [b"{" if number in (2, 5, 9) else b'{"step": %d}' % number for number in range(1, 11)]
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(given) + b"\n")
+    run = read.read_run(tmp_path, "run")
+    assert run.metrics["step"].tolist() == [1, 3, 4, 6, 7, 8, 10]
+    assert run.logs["metrics"].damaged == (2, 5, 9)
+
+
 def test_values_that_are_not_finite_are_nan_and_spoil_nothing(tmp_path):
     text = b'{"step": 1, "loss": NaN, "grad_norm": 1.0}\n{"step": 2, "loss": -Infinity}\n'
     (tmp_path / "metrics.jsonl").write_bytes(text + b'{"step": 3, "loss": 2.0}\n')

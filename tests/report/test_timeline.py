@@ -22,6 +22,13 @@ DECISION = {"step": 198, "kind": "decision", "effective_step": 200, "mode": "act
             "rule": "spike", "author": "mentor"}  # fmt: skip
 
 
+def test_a_mixture_is_compared_with_the_one_in_force_and_not_with_one_that_was_only_wanted():
+    even, wanted = {"a": 0.5, "b": 0.5}, {"a": 0.9, "b": 0.1}
+    advice = DECISION | {"mode": "shadow", "weights": wanted}
+    given = ({"kind": "mixture", "weights": even}, advice, advice)
+    assert timeline.previous_weights(given) == [{}, even, even]
+
+
 @pytest.mark.parametrize("change", [[1.0, 0.7], {"old": 1.0, "new": 0.7}])
 def test_control_changes(change):
     entry = only(DECISION | {"control": {"lr_scale": change, "clip_norm": 0.5}})
