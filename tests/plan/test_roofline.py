@@ -52,15 +52,19 @@ def test_attention_costs_what_the_kernel_that_runs_computes(attention, head_dim,
     assert beyond == pytest.approx((products - 6) * scores)
 
 
-def test_utilisation_days_and_cost_of_a_hand_made_step():
-    slice_ = chips.find("v5p-128")
+@pytest.mark.parametrize(("name", "devices"), [("v5p-128", 64), ("tpu7x-128", 128)])
+def test_utilisation_days_and_cost_of_a_hand_made_step(name, devices):
+    """64 chips each; what is paid for is a chip, also where it is two devices."""
+    slice_ = chips.find(name)
     tokens = 4_000_000
-    at_peak = tokens * 1e10 / (64 * 459e12)
-    times = Times(compute=2 * at_peak, memory=0.0, links=0.0)
+    at_peak = tokens * 1e10 / (devices * slice_.chip.flops)
+    times = Times(compute=2 * at_peak, memory=at_peak, links=0.0)
     found = roofline.figures(times, slice_=slice_, tokens=tokens, model_flops=1e10, target=10**12)
-    assert found["utilisation"] == found["utilisation_serial"] == pytest.approx(0.5)
+    assert found["utilisation"] == pytest.approx(1 / 2)
+    assert found["utilisation_serial"] == pytest.approx(1 / 3)
+    assert found["tokens_per_day"] == pytest.approx(tokens / (2 * at_peak) * 24 * 3600)
     assert found["days"] * found["tokens_per_day"] == pytest.approx(1e12)
-    assert found["tokens_per_second_per_chip"] == pytest.approx(0.5 * 459e12 / 1e10)
+    assert found["tokens_per_second_per_chip"] == pytest.approx(tokens / (2 * at_peak) / 64)
     assert roofline.cost(10, slice_, 4.2) == pytest.approx(10 * 24 * 64 * 4.2)
 
 
