@@ -346,6 +346,7 @@ def test_a_config_that_is_not_committed_is_refused_before_anything_costs(cloud):
 def interrupted(cloud, sent):
     process = cloud.start("create", *PLACE, "--type=v6e-16")
     while not cloud.calls("create") or not cloud.resources:
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(sent)
     return process
