@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +36,21 @@ def wait_for_step(process, step: int) -> None:
             break
 
 
+# The command line, told to stop as soon as step 10 is reported: from outside it may come too late.
+STOPPED = """
+import os, signal, sys
+from aquila_jax import cli, verbs
+
+def say(line):
+    print(line, flush=True)
+    if line.startswith("step     10 "):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+verbs._say = say
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
 def losses(workdir) -> tuple[list, list]:
     records = jobs.lines(workdir, "metrics.jsonl")
     return [r["domain_tokens"] for r in records], [r["loss"] for r in records]
@@ -56,11 +72,12 @@ def test_it_goes_on_with_other_devices_and_other_processes(folder, whole):
     SIGTERM saves, and a launcher can tell it from a failure by the exit code.
     """
     workdir, port = folder / "moved", jobs.free_port()
-    process = jobs.start("train", workdir, env=jobs.environment(devices=8))
-    wait_for_step(process, 10)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 75 and "the same command goes on from there" in output
+    command = [sys.executable, "-c", STOPPED, *jobs.arguments("train", workdir)[3:]]
+    stopped = subprocess.run(
+        command, env=jobs.environment(devices=8), capture_output=True, text=True, timeout=300
+    )
+    assert stopped.returncode == 75, stopped.stdout + stopped.stderr
+    assert "the same command goes on from there" in stopped.stdout
 
     pair = [
         jobs.start(
