@@ -28,7 +28,8 @@ EXTRA after -- goes to the trainer, such as --config.key=value.
 END
 }
 
-die() { echo "tpu.sh: $*" >&2; exit 1; }
+complain() { echo "tpu.sh: $*" >&2; }
+die() { complain "$@"; exit 1; }
 say() { echo "[$(date +%H:%M:%S)] $*"; }
 
 port=8476 # jax's own default, 8482, is closed between v6e slices (jax #35905)
@@ -131,29 +132,32 @@ look() {
   answered=1
 }
 
+# While it is set, an exit for whatever reason deletes what was asked for: a suspended, failed or
+# forgotten resource keeps its name and its quota. `following` leaves a training alone, but says so.
+leak='' following=''
+
 # Tries again: the network may be down, and what is just being made may refuse to be deleted.
 delete() {
   local attempt
   say "deleting $name with its nodes"
   for ((attempt = 1; attempt <= 10; attempt++)); do
-    if tpus queued-resources delete "$name" --force --quiet || grep -q 'NOT_FOUND.*queuedResources' "$errors"; then return; fi
+    if tpus queued-resources delete "$name" --force --quiet || grep -q 'NOT_FOUND.*queuedResources' "$errors"; then leak=''; return; fi
     say "not deleted (attempt $attempt of 10): $(tail -n 1 "$errors")"
     sleep "$poll"
   done
   die "could NOT delete $name in $zone; delete it by hand, it costs money."
 }
 
-# While it is set, an exit for whatever reason deletes what was asked for: a suspended, failed or
-# forgotten resource keeps its name and its quota.
-leak=''
 on_exit() {
   local code=$?
   set +e # from here on nothing must keep it from deleting:
   trap - EXIT
   trap '' HUP INT TERM PIPE # neither a second Ctrl-C nor a terminal that is gone
   if [[ -n $leak && -z $dry ]]; then
-    echo "tpu.sh: not finished; leaving nothing behind." >&2
+    complain "not finished; leaving nothing behind."
     (delete)
+  elif [[ -n $following ]]; then
+    complain "no longer watching; $name still runs and costs money. Go on with watch, or delete."
   fi
   rm -rf "$scratch"
   exit "$code"

@@ -10,7 +10,7 @@ host_state='n=$(curl -sf -H "Metadata-Flavor: Google" http://metadata.google.int
 # Sets hosts to the addresses of the first slice's hosts, in the order of their numbers.
 find_hosts() {
   local said
-  said=$(tpus tpu-vm describe "${nodes[0]}" '--format=value(networkEndpoints[].ipAddress)') || explain 'gcloud tpu-vm describe'
+  said=$(tpus tpu-vm describe "${nodes[0]}" '--format=value(networkEndpoints[].ipAddress)') || (explain 'gcloud tpu-vm describe') || return 1
   [[ -z $dry ]] || said=ADDRESS_OF_HOST_0
   read -ra hosts <<<"${said//;/ }"
 }
@@ -47,14 +47,15 @@ copy() {
     say "not all hosts answer ssh yet (attempt $attempt of 5)"
     sleep "$poll"
   done
-  explain 'copying to the hosts (which of them, see above)'
+  (explain 'copying to the hosts (which of them, see above)')
 }
 
+# Returns 1, and has said why, where it could not.
 run_training() {
   local root arguments count
   look
-  [[ $state == ACTIVE || -n $dry ]] || die "$name is $state, not ACTIVE: create it first."
-  find_hosts
+  [[ $state == ACTIVE || -n $dry ]] || { complain "$name is $state, not ACTIVE: create it first."; return 1; }
+  find_hosts || return 1
   if [[ -z $dry ]]; then
     collect
     if [[ $verdict == running && $states != *' none '* && -z $missing ]]; then say "the trainer runs on all hosts already"; return; fi
@@ -62,20 +63,20 @@ run_training() {
   root=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
   [[ -z $(git -C "$root" status --porcelain) ]] || say "note: what is not committed is not copied"
   local archive=(git -C "$root" archive --format=tar.gz "--output=$scratch/aquila_jax.tar.gz" HEAD)
-  if [[ -n $dry ]]; then echo "${archive[*]}"; else "${archive[@]}"; fi
+  if [[ -n $dry ]]; then echo "${archive[*]}"; else "${archive[@]}" || return 1; fi
   say "copying HEAD to all hosts"
-  copy
+  copy || return 1
   say "setting up all hosts"
-  on_hosts --node=all --command="$stop && rm -rf aquila_jax && mkdir aquila_jax && tar -xzf aquila_jax.tar.gz -C aquila_jax && $remote setup" || explain 'setting up the hosts'
+  on_hosts --node=all --command="$stop && rm -rf aquila_jax && mkdir aquila_jax && tar -xzf aquila_jax.tar.gz -C aquila_jax && $remote setup" || (explain 'setting up the hosts') || return 1
   count=$((${#nodes[@]} * ${#hosts[@]}))
   [[ -z $dry ]] || count=NUMBER_OF_HOSTS
   arguments=$(printf '%q ' "${hosts[0]}:$port" "$count" "--config=$config" "--workdir=$workdir" ${extra[@]+"${extra[@]}"})
-  on_hosts --node=all --command="$remote start ${arguments% }" || explain 'starting the trainer'
+  on_hosts --node=all --command="$remote start ${arguments% }" || (explain 'starting the trainer') || return 1
   [[ -z $dry ]] || return 0
   collect
   # gcloud leaves out a slice that it cannot prepare, without an error.
-  [[ -z $missing ]] || die "these hosts (slice/host) never answered:$missing; the others wait for them in vain. See launch/tpu.sh logs, or delete and relaunch."
-  if [[ $states == *' none '* ]]; then printf '%s' "$report" >&2; die "not all hosts started the trainer, see above."; fi
+  [[ -z $missing ]] || { complain "these hosts (slice/host) never answered:$missing; the others wait for them in vain. See launch/tpu.sh logs, or delete and relaunch."; return 1; }
+  if [[ $states == *' none '* ]]; then printf '%s' "$report" >&2; complain "not all hosts started the trainer, see above."; return 1; fi
   say "the trainer runs; coordinator ${hosts[0]}:$port, workdir $workdir"
 }
 
@@ -92,7 +93,7 @@ status() {
 
 # Waits for the end of this launch and sets outcome: finished, stopped, failed or preempted.
 follow() {
-  local strikes=0
+  local strikes=0 patience
   while sleep "$poll"; do
     look
     if [[ $state != ACTIVE ]]; then outcome=preempted; return; fi
@@ -100,11 +101,14 @@ follow() {
     [[ -z $missing ]] || say "no answer from hosts (slice/host):$missing"
     # A trainer whose neighbour is gone fails through no fault of its own.
     if [[ $verdict == failed && -n $missing ]]; then verdict=stopped; fi
+    # A preemption is seen on the hosts before it is seen on the resource: look three times. But
+    # where no host answers it may be our own ssh, and the training may be well.
+    patience=3
+    [[ -n ${states// /} ]] || patience=20
     case $verdict in
       finished) outcome=finished; return ;;
       running) strikes=0; say "${report%%$'\n'*}" ;;
-      # A preemption is seen on the hosts before it is seen on the resource: look three times.
-      *) if ((++strikes == 3)); then outcome=${verdict/none/stopped}; return; fi ;;
+      *) if ((++strikes >= patience)); then outcome=${verdict/none/stopped}; return; fi ;;
     esac
   done
 }
@@ -115,15 +119,20 @@ watch() {
     if ! create; then
       say "$name ended as $state (launch $launch of $launches); trying again"
       delete
-      leak=''
       sleep "$poll"
       continue
     fi
-    run_training
-    if [[ -n $dry ]]; then return; fi
-    leak='' # from here on an interrupted watch leaves the training alone
-    trap 'echo "tpu.sh: no longer watching; $name still runs and costs money. Go on with watch, or delete." >&2; exit 130' INT
-    follow
+    if run_training; then
+      if [[ -n $dry ]]; then return; fi
+      leak='' following=1 # from here on an interrupted watch leaves the training alone
+      follow
+      following=''
+      [[ -n $keep ]] || leak=1 # nothing runs there any more
+    else
+      look
+      if [[ $state == ACTIVE ]]; then following=1; exit 1; fi
+      outcome=preempted
+    fi
     case $outcome in
       finished)
         say "the training is finished: $workdir"

@@ -308,6 +308,54 @@ def test_watch_gives_up_after_so_many_launches(cloud):
     assert cloud.resources == {} and len(cloud.calls("create")) == 2
 
 
+def test_watch_that_gives_up_leaves_no_tpu_without_a_trainer(cloud):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text("[75]")
+    assert "given up after 1" in cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16", "--launches=1")
+    assert cloud.resources == {}
+
+
+def test_watch_leaves_no_tpu_on_which_it_could_not_launch_again(cloud):
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text("[75]")
+    process = cloud.start("watch", *PLACE, *JOB, "--type=v6e-16")
+    while "the trainer runs" not in process.stdout.readline():
+        assert process.poll() is None
+    state = json.loads((cloud.root / "state.json").read_text())
+    (cloud.root / "state.json").write_text(json.dumps(state | {"outages": {"scp": 5}}))
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 1 and "copying to the hosts" in err
+    assert cloud.resources == {}
+
+
+def test_watch_launches_again_what_is_preempted_while_it_is_set_up(cloud):
+    first = ["ACTIVE", "ACTIVE", "SUSPENDED"]
+    cloud = cloud(plans=[{"states": first, "outages": {"scp": 5}}, {"states": ["ACTIVE"]}])
+    out = cloud.ok("watch", *PLACE, *JOB, "--type=v6e-16")
+    assert "preempted (launch 1" in out and "training is finished" in out
+    assert cloud.resources == {}
+
+
+def test_watch_does_not_take_silence_for_death_at_once(cloud):
+    """It may be the own ssh that does not get through: the network, a key that is gone."""
+    cloud = cloud(plans=[{"states": ["ACTIVE"]}])
+    (cloud.root / "codes").write_text('["forever"]')
+    process = cloud.start("watch", *PLACE, *JOB, "--type=v6e-16", "--keep")
+    while "0/0 running" not in process.stdout.readline():
+        assert process.poll() is None
+    state = json.loads((cloud.root / "state.json").read_text())
+    (cloud.root / "state.json").write_text(json.dumps(state | {"outages": {"ssh": 5}}))
+    for _ in range(5):
+        while "no answer from hosts" not in process.stdout.readline():
+            assert process.poll() is None
+    while "0/0 running" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=600)
+    assert "still runs and costs money" in err
+    assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
+
+
 QUOTA = "RESOURCE_EXHAUSTED: Quota limit 'TPUV6EPreemptible' has been exceeded. Limit: 64."
 
 
