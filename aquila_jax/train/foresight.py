@@ -1,4 +1,4 @@
-"""The forecast inside a run: the monitor's history and the plan as it now stands, to the end."""
+"""The forecast inside a run: what was done so far, and the plan as it now stands, to the end."""
 
 import dataclasses
 import math
@@ -33,7 +33,7 @@ class Foresight:
         """The final loss, overall and per domain; None while there is too little to go by."""
         return forecast(
             points.whole(history),
-            plan(self.schedule, self.control, self.batches),
+            self._plan(history),
             prior=default_prior(parameters(self.model)),
             calibrations=self.calibrations,
             domains={name: points.domain(history, m) for m, name in enumerate(self.domains)},
@@ -41,7 +41,7 @@ class Foresight:
 
     def decays(self, history: History) -> tuple[Decay, ...]:
         """What the forecast says of starting the decay elsewhere; nothing while there is none."""
-        now = plan(self.schedule, self.control, self.batches)
+        now = self._plan(history)
         found = estimate(points.whole(history), now, default_prior(parameters(self.model)))
         if found is None:
             return ()
@@ -60,7 +60,7 @@ class Foresight:
 
         `target` nats, 0 for none. Steps are those of the plan; tokens are of whole sequences.
         """
-        now = plan(self.schedule, self.control, self.batches)
+        now = self._plan(history)
         told = {"plan": _described(self, now)}
         found = estimate(points.whole(history), now, default_prior(parameters(self.model)))
         if found is None:
@@ -71,6 +71,9 @@ class Foresight:
         if target > 0:
             told["target"] = self._target(found, target)
         return told
+
+    def _plan(self, history: History) -> law.Plan:
+        return plan(self.schedule, self.control, self.batches, history)
 
     def _target(self, found: Estimate, target: float) -> dict:
         """When it is reached; its odds and the edges only where there is a calibrated band."""
@@ -85,20 +88,39 @@ class Foresight:
         return {"loss": target, "chance": odds, "sequences": sequences} | reached
 
 
-def plan(schedule: Schedule, control: Control, batches: tuple[tuple[int, int], ...]) -> law.Plan:
-    """Learning rate and batch of every step under `control` as it stands.
+def plan(
+    schedule: Schedule,
+    control: Control,
+    batches: tuple[tuple[int, int], ...],
+    history: History,
+) -> law.Plan:
+    """Learning rate and batch of every step: as the steps were taken, then as `control` has them.
 
-    A batch that grew brought its rate along by the square-root rule. The warm-up ends with the step
-    that reads its last sequence: what follows is at the peak, the unit of all rates.
+    The warm-up ends with the step that reads its last sequence: what follows is at the peak, the
+    unit of all rates.
     """
     sizes = _sizes(schedule.total, batches)
     starts = np.cumsum(sizes) - sizes
-    rates = learning_rate(schedule, starts, control._replace(lr_scale=1.0), xp=np)
-    return law.Plan(
-        learning_rate=rates * np.sqrt(sizes / sizes[0]),
-        batch=sizes,
-        warmup=min(math.ceil(schedule.warmup / batches[0][1]), len(sizes) - 1),
+    planned = learning_rate(schedule, starts, control._replace(lr_scale=1.0), xp=np)
+    warmup = min(math.ceil(schedule.warmup / batches[0][1]), len(sizes) - 1)
+    scale = _scales(planned, control.lr_scale, history)
+    scale[warmup] = scale[warmup] or 1.0  # a rate of nought, if only for a moment, is no unit
+    return law.Plan(learning_rate=scale * planned, batch=sizes, warmup=warmup)
+
+
+def _scales(planned: np.ndarray, now: float, history: History) -> np.ndarray:
+    """Each step's factor of the planned rate, [T]: in its block of the history, and `now` after it."""
+    last_K = history.step_K
+    read = np.concatenate(([0.0], np.cumsum(planned)))
+    planned_K = (read[last_K] - read[np.maximum(last_K - history.block, 0)]) / history.block
+    taken_K = np.divide(
+        history.learning_rate_K,
+        planned_K,
+        out=np.full(len(last_K), float(now)),
+        where=planned_K > 0,
     )
+    block = np.searchsorted(last_K, np.arange(1, len(planned) + 1))
+    return np.append(taken_K, now)[block]
 
 
 def _described(foresight: Foresight, now: law.Plan) -> dict:

@@ -20,19 +20,19 @@ TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
 def outlook():
     """What is told at half of a run of a known law."""
     control, batches = neutral(SCHEDULE), ((1, BATCH),)
-    now = plan(SCHEDULE, control, batches)
+    now = plan(SCHEDULE, control, batches, history.start(1))
     where = law.coordinates(now, law.memory(STEPS))
     loss = law.curve(TRUTH, where.progress, where.annealing)
     seen = history.start(1)
     for step in range(1, STEPS // 2 + 1):
         noisy = loss[step - 1] + 0.002 * np.sin(9.0 * step)
         seen = history.add(
-            seen, step=step, tokens=100.0 * step, learning_rate=1e-3, batch=BATCH,
+            seen, step=step, tokens=100.0 * step, learning_rate=now.learning_rate[step - 1], batch=BATCH,
             sums_M=np.array([[100 * noisy], [100.0]]),
         )  # fmt: skip
     foresight = Foresight(
         model=MODEL, schedule=SCHEDULE, batches=batches, domains=("a",),
-        control=control._replace(lr_scale=0.5), calibrations={},
+        control=control, calibrations={},
     )  # fmt: skip
     target = float(loss[2999])
     return foresight.outlook(seen, target), loss
@@ -41,7 +41,7 @@ def outlook():
 def test_a_forecast_comes_with_the_plan_it_is_of(outlook):
     told, _ = outlook
     assert told["plan"] == {
-        "total_steps": 4000, "total_sequences": 32_000, "schedule": "wsd", "peak": 5e-4,
+        "total_steps": 4000, "total_sequences": 32_000, "schedule": "wsd", "peak": 1e-3,
         "decay_start": 3400, "decay_end": 4000, "batch": 8,
     }  # fmt: skip
     assert json.loads(json.dumps(told)) == told
@@ -60,11 +60,51 @@ def test_when_a_target_is_reached_and_what_other_schedules_give(outlook):
 @pytest.mark.parametrize("warmup", [3, 100 * BATCH, 100 * BATCH + 3])
 def test_rates_are_in_units_of_the_peak_wherever_the_warm_up_ends(warmup):
     schedule = Schedule(kind="constant", peak=1e-3, warmup=warmup, total=STEPS * BATCH)
-    where = law.coordinates(plan(schedule, neutral(schedule), ((1, BATCH),)), law.memory(STEPS))
+    where = law.coordinates(
+        plan(schedule, neutral(schedule), ((1, BATCH),), history.start(1)), law.memory(STEPS)
+    )
     assert where.temperature.max() == where.temperature[-1] == 1
     np.testing.assert_array_equal(where.annealing, 0)
 
 
 def test_a_run_may_be_warm_up_alone():
     schedule = Schedule(kind="linear", peak=1e-3, warmup=400, total=400)
-    assert plan(schedule, neutral(schedule), ((1, BATCH),)).steps == 50
+    assert plan(schedule, neutral(schedule), ((1, BATCH),), history.start(1)).steps == 50
+
+
+def changed(at, factor, *, kind="wsd", until=STEPS * 3 // 5):
+    """A run of a known law whose rate was multiplied at a step: its foresight, history and losses."""
+    schedule = Schedule(kind=kind, peak=1e-3, warmup=100 * BATCH, total=STEPS * BATCH)
+    control, batches = neutral(schedule), ((1, BATCH),)
+    planned = plan(schedule, control, batches, history.start(1))
+    rates = planned.learning_rate * np.where(np.arange(1, STEPS + 1) > at, factor, 1.0)
+    taken = law.Plan(learning_rate=rates, batch=planned.batch, warmup=planned.warmup)
+    where = law.coordinates(taken, law.memory(STEPS))
+    loss = law.curve(TRUTH, where.progress, where.annealing)
+    seen = history.start(1)
+    for step in range(1, until + 1):
+        seen = history.add(
+            seen, step=step, tokens=100.0 * step, learning_rate=rates[step - 1], batch=BATCH,
+            sums_M=np.array([[100 * loss[step - 1]], [100.0]]),
+        )  # fmt: skip
+    foresight = Foresight(
+        model=MODEL, schedule=schedule, batches=batches, domains=("a",),
+        control=control._replace(lr_scale=factor), calibrations={},
+    )  # fmt: skip
+    return foresight, seen, loss, taken
+
+
+@pytest.mark.parametrize("kind", ["wsd", "cosine"])
+@pytest.mark.parametrize(
+    ("at", "factor"), [(0, 1.0), (0, 0.3), (1200, 0.5), (2000, 0.1), (2000, 2)]
+)
+def test_the_forecast_knows_at_which_rates_the_steps_were_taken(at, factor, kind):
+    foresight, seen, loss, taken = changed(at, factor, kind=kind)
+    np.testing.assert_allclose(foresight._plan(seen).learning_rate, taken.learning_rate, rtol=0.02)
+    assert foresight(seen, None).final_loss == pytest.approx(loss[-1], abs=0.01)
+
+
+def test_a_rate_of_nought_for_a_moment_is_no_unit():
+    none, control = history.start(1), neutral(SCHEDULE)._replace(lr_scale=0.0)
+    rates = plan(SCHEDULE, control, ((1, BATCH),), none).learning_rate
+    assert rates[100] > 0 and rates.sum() == rates[100]
