@@ -41,8 +41,8 @@ def train_step(
     if batch.tokens.shape[0] == 1:
         micro_square = jnp.square(norm)  # the same, but not read again
     rate = learning_rate(program.schedule, state.sequences, control)
-    good = jnp.isfinite(norm) & (seen["loss"] <= control.loss_limit)
-    good &= (norm <= control.grad_norm_limit) & jnp.isfinite(rate)
+    good = jnp.isfinite(seen["loss"]) & jnp.isfinite(norm) & jnp.isfinite(rate)
+    good &= (seen["loss"] <= control.loss_limit) & (norm <= control.grad_norm_limit)
 
     take, leave = branches(program, control, norm)
     model, opt_state, squares = jax.lax.cond(good, take, leave, state, grads)

@@ -145,6 +145,20 @@ def test_a_non_finite_step_is_skipped_without_any_limit(program, mesh):
     jax.tree.map(np.testing.assert_array_equal, clean.model, skipped.model)
 
 
+def test_a_step_of_infinite_loss_is_skipped_though_its_gradient_is_finite(program, mesh):
+    """A target among the rows that only pad the vocabulary: its probability is nought."""
+    model = dataclasses.replace(program.model, vocab=program.model.vocab - 1)
+    program = dataclasses.replace(program, model=model)
+    assert model.vocab < model.padded_vocab
+    batch = make_batch(0)
+    odd = batch.targets.copy()
+    odd[..., 0] = model.vocab
+    after, told = run(program, mesh, steps=1, batches=[batch._replace(targets=odd)])
+    assert np.isinf(told[0].loss) and np.isfinite(told[0].grad_norm) and told[0].skipped == 1
+    before = init_state(program, jax.random.key(0)).model
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(before), after.model)
+
+
 def test_a_changed_control_does_not_recompile(program, mesh):
     run(program, mesh, steps=1)
     before = train_step._cache_size()
