@@ -22,6 +22,7 @@ class ModelConfig:
     norm_eps: float = 1e-5
     norm_init: float = 1.0  # initial weight of every norm, the last one too
     init_std: float = 0.02
+    scaled_residual_init: bool = False  # `out` and `down` by 1 / sqrt(2 layers) of it
     qkv_bias: bool = False  # the AquilaMoE family has it
     qk_norm: bool = False
     compute_dtype: Literal["float32", "bfloat16"] = "bfloat16"  # weights stay float32
@@ -80,18 +81,20 @@ def flops_per_token(cfg: ModelConfig, length: int) -> int:
     return 6 * matmul_parameters(cfg) + 6 * cfg.layers * length * cfg.heads * cfg.head_dim
 
 
-# Aquila2 report, arXiv 2408.07410, tables 12 and 13. Contexts: 2048, 4096, 4096.
+# Aquila2 report, arXiv 2408.07410, tables 12 and 13. Contexts: 2048, 4096, 4096. The training code
+# (FlagScale) is Megatron-LM, whose initial weights into the residual are smaller the deeper a model is.
 AQUILA2 = {
     "7b": ModelConfig(
         vocab=100008, layers=32, embed=4096, ffn=11008, heads=32, kv_heads=32, head_dim=128,
+        scaled_residual_init=True,
     ),
     "34b": ModelConfig(
         vocab=100008, layers=60, embed=6144, ffn=24576, heads=48, kv_heads=8, head_dim=128,
-        norm_init=0.3, init_std=0.0165,
+        norm_init=0.3, init_std=0.0165, scaled_residual_init=True,
     ),
     "70b": ModelConfig(
         vocab=100008, layers=80, embed=8192, ffn=28672, heads=64, kv_heads=8, head_dim=128,
-        norm_init=0.25, init_std=0.0149,
+        norm_init=0.25, init_std=0.0149, scaled_residual_init=True,
     ),
 }  # fmt: skip
 

@@ -14,9 +14,16 @@ from aquila_jax.model.rope import rotate
 from aquila_jax.model.tokens import join_tokens
 
 
-def weight(cfg: ModelConfig, rngs: nnx.Rngs, axes: str) -> nnx.Param:
-    """A float32 weight drawn from N(0, init_std^2), born on the devices that hold it."""
-    init = jax.nn.initializers.normal(cfg.init_std)
+def weight(
+    cfg: ModelConfig, rngs: nnx.Rngs, axes: str, *, into_residual: bool = False
+) -> nnx.Param:
+    """A float32 weight drawn from N(0, init_std^2), born on the devices that hold it.
+
+    Of the 2N weights whose products add up in the residual stream the variance may be 1 / 2N of that
+    (GPT-2; `scaled_init_method_normal` of Megatron-LM), so that their sum has it at any depth.
+    """
+    scaled = into_residual and cfg.scaled_residual_init
+    init = jax.nn.initializers.normal(cfg.init_std / (2 * cfg.layers if scaled else 1) ** 0.5)
     return nnx.Param(init(rngs(), cfg.shape(axes), jnp.float32, spec(axes, WEIGHTS)))
 
 
@@ -72,7 +79,7 @@ class Attention(nnx.Module):
         self.query = weight(cfg, rngs, "DHK")
         self.key = weight(cfg, rngs, "DGK")
         self.value = weight(cfg, rngs, "DGK")
-        self.out = weight(cfg, rngs, "HKD")
+        self.out = weight(cfg, rngs, "HKD", into_residual=True)
         if cfg.qkv_bias:
             self.query_bias = vector(cfg, "HK", 0.0)
             self.key_bias = vector(cfg, "GK", 0.0)
@@ -108,7 +115,7 @@ class Mlp(nnx.Module):
     def __init__(self, cfg: ModelConfig, rngs: nnx.Rngs):
         self.gate = weight(cfg, rngs, "DF")
         self.up = weight(cfg, rngs, "DF")
-        self.down = weight(cfg, rngs, "FD")
+        self.down = weight(cfg, rngs, "FD", into_residual=True)
 
     def __call__(self, x_BLD):
         gate_BLF = product("BLD,DF->BLF", x_BLD, self.gate[...])

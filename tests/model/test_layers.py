@@ -45,6 +45,13 @@ def test_norms_start_at_their_weight_and_matrices_at_their_spread():
         np.testing.assert_array_equal(norm, np.float32(0.3))
     for matrix in (model.embed, model.unembed, model.blocks.mlp.down, attention.out):
         np.testing.assert_allclose(np.std(matrix), 0.0165, rtol=0.05)
+    scaled = dataclasses.replace(cfg, layers=8, scaled_residual_init=True)
+    model = jax.jit(lambda: Transformer(scaled, nnx.Rngs(0)))()
+    for matrix in (model.blocks.mlp.down, model.blocks.attention.out):
+        np.testing.assert_allclose(np.std(matrix), 0.0165 / 4, rtol=0.05)
+    for matrix in (model.embed, model.blocks.mlp.up, model.blocks.attention.value):
+        np.testing.assert_allclose(np.std(matrix), 0.0165, rtol=0.05)
+    assert all(AQUILA2[size].scaled_residual_init for size in ("7b", "34b", "70b"))
     assert not np.allclose(model.blocks.mlp.up[0], model.blocks.mlp.up[1])
     assert [AQUILA2[size].norm_init for size in ("7b", "34b", "70b")] == [1, 0.3, 0.25]
 
