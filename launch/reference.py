@@ -25,8 +25,10 @@ def of_run(workdir: pathlib.Path) -> tuple[float, ...]:
         raise ValueError(
             f"{workdir} has no steps in metrics.jsonl; name the folder of a finished run."
         )
-    progress = np.array([line["sequences"] for line in lines]) / lines[-1]["sequences"]
-    return reference_curve(progress, np.array([line["update_ratio"] for line in lines]))
+    last = {line["step"]: line for line in lines}  # after a rewind the later line counts
+    taken = [line for line in last.values() if not line.get("skipped")]
+    progress = np.array([line["sequences"] for line in taken]) / lines[-1]["sequences"]
+    return reference_curve(progress, np.array([line["update_ratio"] for line in taken]))
 
 
 def main() -> None:
