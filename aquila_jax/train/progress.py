@@ -9,7 +9,7 @@ def progress_line(line: dict, *, total_sequences: int) -> str:
     if line.get("tokens_per_second"):
         left = (total_sequences - line["sequences"]) * line["step_seconds"] / line["batch"]
         parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
-        parts.append(f"MFU {line['mfu']:.0%}")
+        parts += [f"MFU {line['mfu']:.0%}"] if "mfu" in line else []
         parts.append(f"{clock(left)} left")
     if line["skipped"]:
         parts.append("skipped")

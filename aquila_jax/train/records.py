@@ -46,7 +46,8 @@ class Records:
         line |= {"tokens": host.targets, "timeline": host.timeline, "time": now}
         if (seconds := self.clock.ended(done.step, time.monotonic())) is not None:
             line |= {"step_seconds": seconds, "tokens_per_second": targets / seconds}
-            line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
+            if self.peak is not None:
+                line["mfu"] = speed.utilisation(targets / seconds, self.flops_per_token, self.peak)
             self._pace(done.step, seconds)
         self.folder.metrics.append(line)
         self.write_scalars(done.step, now, writers.flat(line))

@@ -13,18 +13,23 @@ from aquila_jax.model.config import ModelConfig, parameters
 PEAK_FLOPS = {
     "TPU v4": 275e12, "TPU v5 lite": 197e12, "TPU v5e": 197e12, "TPU v5": 459e12, "TPU v5p": 459e12,
     "TPU v6 lite": 918e12, "TPU v6e": 918e12, "TPU7x": 1153.5e12,
-    "NVIDIA A100-SXM4-80GB": 312e12, "NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12,
+    "NVIDIA A100-SXM4-40GB": 312e12, "NVIDIA A100-SXM4-80GB": 312e12, "NVIDIA A100 80GB PCIe": 312e12,
+    "NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H100 PCIe": 756e12, "NVIDIA H200": 989e12,
 }  # fmt: skip
 
 SIZES = (512, 1024)  # of a product on a CPU
 
 
-def peak_flops() -> float:
-    """FLOP/s of all devices together: from the data sheet, or as measured here for a CPU."""
+def peak_flops() -> float | None:
+    """FLOP/s of all devices together: from the data sheet, or as measured here for a CPU.
+
+    None for an accelerator whose data sheet is not known here: no figure is better than a wrong one.
+    """
     devices = jax.devices()
-    if devices[0].device_kind in PEAK_FLOPS:
-        return PEAK_FLOPS[devices[0].device_kind] * len(devices)
-    return measured_flops()
+    if devices[0].platform == "cpu":
+        return measured_flops()
+    known = PEAK_FLOPS.get(devices[0].device_kind)
+    return known and known * len(devices)
 
 
 def measured_flops(seconds: float = 0.8) -> float:
