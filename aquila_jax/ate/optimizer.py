@@ -15,7 +15,8 @@ from aquila_jax.core import limits
 from aquila_jax.core.signals import Control
 
 # How each stacked weight [N, ...] is a matrix: axes summed over, axes produced. What is not
-# named here (embeddings, head, norms) is left to AdamW, as Muon's authors advise.
+# named here (embeddings, head, norms) is left to Adam, as Muon's authors advise, by optax with
+# Nesterov's momentum as in Muon itself (Dozat 2016).
 _MATRICES = {
     "query": MuonDimensionNumbers(1, (2, 3)),
     "key": MuonDimensionNumbers(1, (2, 3)),

@@ -67,7 +67,7 @@ class Signals(NamedTuple):
     weight_rms_N: jax.Array
     grad_norm_N: jax.Array
     skipped: jax.Array  # 1: parameters and optimiser state were left as they were
-    activation_rms_N: jax.Array | None = None
+    activation_rms_N: jax.Array | None = None  # the largest of the A micro-batches
     attention_logit_max_N: jax.Array | None = None
     output_logit_max: jax.Array | None = None
     weight_std_PN: jax.Array | None = None  # P = PARAMETER_TYPES
