@@ -132,7 +132,9 @@ class Workdir:
 
     def _settle_config(self) -> None:
         file, here = self.path / "config.json", plain(self.config)
-        if not file.exists():
+        steps = self.path / "metrics.jsonl"
+        # Before the first step nothing depends on it: what was refused so far may be set right.
+        if not (file.exists() and steps.exists() and steps.stat().st_size):
             return self.write_json("config.json", here)
         lines = differences(saved_config(self.path), here)
         changed = [line for line in lines if not line.startswith(FREE)]

@@ -9,7 +9,19 @@ from tests.train import small
 def test_a_damaged_configuration_is_named_and_the_folder_is_left_to_others(tmp_path):
     config = small.config(tmp_path / "store")
     (tmp_path / "config.json").write_text('{"name": ')
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
     with pytest.raises(ValueError, match="config.json cannot be read"):
         Workdir(tmp_path, config, writes=True)
     (tmp_path / "config.json").unlink()
     Workdir(tmp_path, config, writes=True).close()
+
+
+def test_until_the_first_step_the_configuration_may_be_set_right(tmp_path):
+    config = small.config(tmp_path / "store")
+    other = small.change(config, "model", vocab=64)
+    Workdir(tmp_path, other, writes=True).close()
+    (tmp_path / "metrics.jsonl").touch()
+    Workdir(tmp_path, config, writes=True).close()
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(ValueError, match="another configuration .model.vocab: 512 -> 64"):
+        Workdir(tmp_path, other, writes=True)
