@@ -3,6 +3,7 @@
 import pytest
 
 from aquila_jax.config import Config, build
+from aquila_jax.config_file import load_config
 from configs import tiny
 
 BEYOND = {
@@ -62,3 +63,16 @@ def test_every_number_is_finite_and_none_is_a_yes_or_no(value):
     for path in numbers(tiny.get_config().to_dict()):
         with pytest.raises(ValueError, match=rf"config\.{path}={value!r} must be (a num|of type)"):
             configured(path, value)
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.weights.en", "there is no 'en'$"),
+        ("train.bacth", "there is no 'bacth'; Did you mean"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(tiny.__file__, [f"--config.{setting}=1"])
