@@ -33,7 +33,7 @@ def make_server(workdirs: Sequence[Path], port: int) -> ThreadingHTTPServer:
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), Answer)
     except (OSError, OverflowError) as error:
-        raise ValueError(f"Port {port} cannot be used ({error}); choose another --port.") from error
+        raise ValueError(f"Port {port} cannot be used ({error}); give --serve another.") from error
     server.ask = ask
     return server
 

@@ -85,5 +85,5 @@ def test_a_browser_that_goes_away_is_no_error(tmp_path):
 def test_a_port_in_use_is_a_sentence(address, tmp_path):
     port = int(address.rpartition(":")[2])
     for odd in (port, 99_999):
-        with pytest.raises(ValueError, match=f"Port {odd} cannot be used .*choose another --port"):
+        with pytest.raises(ValueError, match=f"Port {odd} cannot be used .*give --serve another"):
             serve.make_server([tmp_path / "run"], odd)
