@@ -26,6 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"aquila_jax {options.verb}: {error}", file=sys.stderr)
         return verbs.FAILED
+    except KeyboardInterrupt:
+        told = "interrupted; what is whole is kept, and the same command may be run again."
+        print(f"aquila_jax {options.verb}: {told}", file=sys.stderr)
+        return verbs.INTERRUPTED
     except (Absent, Corrupted) as error:
         print(f"aquila_jax {options.verb}: {error}", file=sys.stderr)
         return verbs.STOPPED

@@ -27,6 +27,7 @@ from aquila_jax.train import replay as replaying
 
 FINISHED, FAILED = 0, 1
 STOPPED = os.EX_TEMPFAIL  # 75: saved, run the same command again
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 CALLED = 3  # saved, and a person should look before it is run again
 
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from aquila_jax import cli
+from aquila_jax import cli, verbs
 from tests.train import small
 
 
@@ -76,3 +76,12 @@ def test_a_configuration_that_is_damaged_or_gone_is_named(
         (tmp_path / "config.json").write_text(content)
     code, output = command(verb, "--workdir", str(tmp_path))
     assert code == 1 and message in output and str(tmp_path) in output
+
+
+def test_an_interruption_is_a_sentence(command, monkeypatch):
+    def interrupted(options, settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verbs, "replay", interrupted)
+    code, output = command("replay", "--workdir", "runs/any")
+    assert code == 130 and "the same command may be run again" in output
