@@ -8,7 +8,7 @@ from aquila_jax.report.words import Text
 
 JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note", "verify",
                  "branch", "disabled")  # fmt: skip
-EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall", "slow")
+EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall", "slow", "refused")
 EVIDENCE_ROWS = 60
 NAMED = 5  # documents of a list
 
@@ -56,9 +56,19 @@ def event_of(event: dict) -> dict:
     """An event of the machine as a row of the time line."""
     kept = {key: value for key, value in event.items() if key not in {"time", "kind", "step"}}
     row = {"step": event["step"] if "step" in event else 0, "kind": "event"}
-    row |= {"what": words.name("event", str(event["kind"])), "why": both(event.get("why", ""))}
-    row |= {"todo": both(""), "author": "", "mode": "", "outcome": both("")}
+    row |= happened(event)
+    row |= {"author": "", "mode": "", "outcome": both("")}
     return row | {"evidence": flat(kept)[:EVIDENCE_ROWS], "time": event.get("time")}
+
+
+def happened(event: dict) -> dict:
+    """What, why and the remedy of an event."""
+    kind, why = str(event["kind"]), str(event.get("why", ""))
+    if kind == "stop":
+        return {"what": words.stopped(why), "why": both(""), "todo": both("")}
+    alarm = {"kind": "slow_host", "cause": why, "evidence": event} if kind == "slow" else {}
+    cause, remedy = words.advice({"cause": why} | alarm)
+    return {"what": words.name("event", kind), "why": cause, "todo": remedy}
 
 
 def what(entry: dict, shares: dict) -> Text:

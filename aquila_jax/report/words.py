@@ -58,6 +58,11 @@ def name(group: str, value: str) -> Text:
     return WORDS[key] if key in WORDS else dict.fromkeys(LANGUAGES, value.replace("_", " "))
 
 
+def stopped(why: str) -> Text:
+    """How a run came to stop: for a person to look, or by a signal."""
+    return name("event", f"stop.{why}") if f"event.stop.{why}" in WORDS else name("event", "stop")
+
+
 def sentence(parts: list[Text]) -> Text:
     """The parts in one line; Chinese needs no space after its full stop."""
     between = {"en": " ", "zh": ""}

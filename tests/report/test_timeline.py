@@ -111,6 +111,30 @@ def test_latest_first_with_names_that_stay():
     assert first[1]["time"] == 5.0 and first[1]["evidence"] == [["seconds", "9"]]
 
 
+def event(kind, **fields):
+    (found,) = timeline.entries(run(events=[{"kind": kind, "step": 9, "time": 1.0} | fields]), 0)
+    return found
+
+
+def test_how_a_run_was_stopped_is_told_in_words():
+    called, stopped = event("stop", why="called"), event("stop", why="stopped")
+    assert "person" in called["what"]["en"] and "signal" in stopped["what"]["en"]
+    for entry in (called, stopped):
+        assert entry["why"]["zh"] == "" and entry["what"]["zh"] != entry["what"]["en"]
+
+
+def test_a_slow_step_says_in_chinese_too_how_slow():
+    told = event("slow", why="A step took 37.1 s.", seconds=37.1, typical=0.07)
+    assert told["why"]["en"] == "A step took 37.1 s."
+    assert "37.1 秒" in told["why"]["zh"] and told["todo"]["zh"]
+
+
+def test_an_order_that_was_refused_is_told_with_the_reason():
+    told = event("refused", order="1.json", why="lr_scale=9 must be at most 1.")
+    assert told["what"]["en"] == "an order was refused"
+    assert told["why"]["en"] == "lr_scale=9 must be at most 1."
+
+
 @pytest.mark.parametrize("kind", timeline.JOURNAL_KINDS)
 @pytest.mark.parametrize(
     "odd",
