@@ -108,7 +108,7 @@ def _last_decision(run: Run) -> list[Text]:
     entry = run.journal[decided[-1]]
     shares = timeline.previous_weights(run.journal)[decided[-1]]
     key = "health.advice" if entry.get("mode") == "shadow" else "health.decision"
-    at = words.count(records.whole(entry.get("effective_step"), entry["step"]))
+    at = words.count(entry["step"])
     return [words.say(key, step=at, what=timeline.what(entry, shares))]
 
 

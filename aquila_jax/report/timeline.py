@@ -8,7 +8,8 @@ from aquila_jax.report.words import Text
 
 JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note", "verify",
                  "branch", "disabled")  # fmt: skip
-EVENT_KINDS = ("start", "resume", "sigterm", "stop", "finish", "stall", "slow", "refused")
+BEGIN_KINDS = ("start",)
+EVENT_KINDS = ("resume", "sigterm", "stop", "finish", "stall", "slow", "refused")
 EVIDENCE_ROWS = 60
 NAMED = 5  # documents of a list
 
@@ -22,12 +23,16 @@ def entries(run: Run, number: int) -> list[dict]:
         for i, entry in enumerate(run.journal)
         if entry["kind"] in JOURNAL_KINDS
     ]
-    events = [
-        event_of(event) | {"id": f"run-{number}-event-{i}", "run": number}
-        for i, event in enumerate(run.events)
-        if event["kind"] in EVENT_KINDS
-    ]
-    return sorted(journal + events, key=lambda entry: -entry["step"])
+    begun, over = (
+        [
+            event_of(event) | {"id": f"run-{number}-event-{i}", "run": number}
+            for i, event in enumerate(run.events)
+            if event["kind"] in kinds
+        ]
+        for kinds in (BEGIN_KINDS, EVENT_KINDS)
+    )
+    # Within a step in the order of the journal, after the start and before other events.
+    return sorted([*begun, *journal, *over], key=lambda entry: entry["step"])[::-1]
 
 
 def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
@@ -37,9 +42,9 @@ def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
     said = (
         words.name("rule", str(entry["rule"])) if entry.get("rule") else both(entry.get("why", ""))
     )
-    step = records.whole(entry.get("effective_step"), entry["step"])
+    effective = records.whole(entry.get("effective_step"), entry["step"])
     return {
-        "step": step,
+        "step": entry["step"],
         "kind": kind,
         "what": what(entry, shares),
         "why": cause if kind == "alarm" else said,
@@ -47,7 +52,7 @@ def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
         "author": str(entry.get("author", "mentor")),
         "mode": str(entry.get("mode", "")),
         "evidence": evidence(entry),
-        "outcome": outcome(entry, step, steps),
+        "outcome": outcome(entry, effective, steps),
         "time": None,
     }
 

@@ -121,7 +121,7 @@ def test_the_last_decision_says_whether_it_was_done():
     decision = {"step": 300, "kind": "decision", "effective_step": 302, "mode": "act",
                 "rule": "spike", "control": {"lr_scale": [1.0, 0.7]}}  # fmt: skip
     told = health.health(run(journal=[decision]), NOW)["text"]["en"]
-    assert "Last decision, step 302: learning rate factor 1 → 0.7." in told
+    assert "Last decision, step 300: learning rate factor 1 → 0.7." in told
     told = health.health(run(journal=[decision | {"mode": "shadow"}]), NOW)["text"]["en"]
     assert "not acted on: learning rate factor 1 → 0.7." in told
 

@@ -40,7 +40,7 @@ def test_control_changes(change):
     ("entry", "words"),
     [
         ({"kind": "verify", "rule": "back_off", "action_step": 90, "verdict": "undone"},
-         "back-off after a slow divergence, step 90: undone"),
+         "what was done at step 90: undone"),
         ({"kind": "branch", "rule": "grow_batch", "batch": [8, 16], "verdict": "small"},
          "batch 8 → 16: stays as it is"),
         ({"kind": "disabled", "rule": "guard", "why": "KeyError()"},
@@ -133,6 +133,23 @@ def test_an_order_that_was_refused_is_told_with_the_reason():
     told = event("refused", order="1.json", why="lr_scale=9 must be at most 1.")
     assert told["what"]["en"] == "an order was refused"
     assert told["why"]["en"] == "lr_scale=9 must be at most 1."
+
+
+def test_within_a_step_the_cause_stands_below_what_followed():
+    decided = DECISION | {"request": {"kind": "rewind", "arguments": {"to_step": 160}}}
+    journal = [
+        {"step": 0, "kind": "mixture", "weights": {"a": 1.0}},
+        {"step": 198, "kind": "alarm", "alarm": {"kind": "spike"}},
+        decided,
+        {"step": 198, "kind": "rewind", "to_step": 160},
+        {"step": 208, "kind": "verify", "rule": "rewind", "action_step": 198, "verdict": "kept"},
+    ]
+    events = [{"kind": "start", "step": 0}, {"kind": "finish", "step": 208}]
+    kinds = [entry["kind"] for entry in timeline.entries(run(journal, events), 0)]
+    assert kinds == ["event", "verify", "rewind", "decision", "alarm", "mixture", "event"]
+    pause = [{"kind": kind, "step": 208} for kind in ("stop", "resume")]
+    told = [entry["what"]["en"] for entry in timeline.entries(run(journal, pause), 0)]
+    assert told[:3] == ["resumed", "asked to stop", "what was done at step 198: kept"]
 
 
 @pytest.mark.parametrize("kind", timeline.JOURNAL_KINDS)
