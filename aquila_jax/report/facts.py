@@ -126,8 +126,9 @@ def _files(run: Run) -> list[Text]:
     for name in read.VALUES:
         if not getattr(run, name) and (run.path / f"{name}.json").is_file():
             found.append(words.say("note.unreadable", file=f"{name}.json"))
-    saved = run.path / "checkpoints"
-    if not saved.is_dir() or not any(saved.iterdir()):
+    # Those of a run in object storage are not beside the records that were fetched.
+    saved, told = run.path / "checkpoints", any(event["kind"] == "save" for event in run.events)
+    if not told and not (saved.is_dir() and any(saved.iterdir())):
         found.append(words.say("note.no_checkpoints"))
     return found
 

@@ -142,6 +142,13 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(run, act, said):
     assert shown == whole if act in KEEP_ALL else shown < whole
 
 
+def test_checkpoints_that_lie_elsewhere_are_not_called_missing(run):
+    """Those of a run in object storage are not fetched with its records, which tell of the save."""
+    remove_checkpoints(run)
+    append("events.jsonl", b'{"time": 1.79e9, "kind": "save", "step": 100, "seconds": 1.0}')(run)
+    assert "No checkpoint" not in notes(run)
+
+
 def plan(total):
     def act(run):
         (run / "config.json").write_text(
