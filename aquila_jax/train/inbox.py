@@ -142,7 +142,10 @@ def _words(entry: dict) -> str:
         return f"{entry['alarm']['kind']}: {entry['alarm']['cause']}"
     if entry["kind"] == "forecast":
         told = entry["forecast"]
-        return f"final loss {told['final_loss']:.3f} (90 %: {told['low']} to {told['high']})"
+        if not told["calibrated_on"]:
+            return f"final loss {told['final_loss']:.3f} (no band yet)"
+        band = f"{told['low']:.3f} to {told['high']:.3f}"
+        return f"final loss {told['final_loss']:.3f} ({told['coverage']:.0%}: {band})"
     hidden = ("seq", "step", "kind", "author", "hash", "evidence", "trajectory", "predict")
     left = {key: value for key, value in entry.items() if key not in hidden and value}
     return ", ".join(
