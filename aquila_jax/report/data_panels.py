@@ -4,6 +4,9 @@ import numpy as np
 
 from aquila_jax.report import columns, records, series, timeline, words
 from aquila_jax.report.read import Run
+from aquila_jax.report.words import Text
+
+COLOURS = 10  # of the page: more areas could not be told apart
 
 
 def multiples(runs: list[Run], steps: list[columns.Columns]) -> list[dict]:
@@ -60,11 +63,24 @@ def mixture(run: Run, table: columns.Columns, number: int) -> dict:
         at = np.interp(first, table["sequences"][known], table["step"][known], left=0)
         x = np.where(np.isfinite(at), at, x)
     x = np.append(x, max(records.last_step(table), x[-1] + 1))
-    domains = dict.fromkeys(name for entry in entries for name in entry["weights"])
-    drawn = []
-    for name in domains:
-        share = [records.number(entry["weights"].get(name, 0.0)) for entry in entries]
-        y = 100 * np.array([*share, share[-1]])
-        drawn.append(series.line(number, timeline.both(name), (x, y), role="area"))
+    drawn = [
+        series.line(number, label, (x, 100 * np.append(share, share[-1])), role="area")
+        for label, share in areas([entry["weights"] for entry in entries])
+    ]
     title = words.say("panel.mixture")
     return series.panel(f"mixture-{number}", "mixture", drawn, title=title, unit="%")
+
+
+def areas(mixtures: list[dict]) -> list[tuple[Text, np.ndarray]]:
+    """Name and shares of each domain; of many the largest ones, and the others together."""
+    names = dict.fromkeys(name for weights in mixtures for name in weights)
+    shares = {
+        name: np.array([records.number(weights.get(name, 0.0)) for weights in mixtures])
+        for name in names
+    }
+    own = set(names)
+    if len(names) > COLOURS:
+        own = set(sorted(names, key=lambda name: -shares[name].max())[: COLOURS - 1])
+    found = [(timeline.both(name), shares[name]) for name in names if name in own]
+    rest = [shares[name] for name in names if name not in own]
+    return [*found, (words.say("series.others", n=len(rest)), sum(rest))] if rest else found

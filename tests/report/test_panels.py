@@ -1,13 +1,14 @@
 """Panels: what is drawn is what was recorded, and nothing is claimed that was not."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from aquila_jax.core import journal
 from aquila_jax.core.signals import PARAMETER_TYPES
-from aquila_jax.report import engine_panels, facts, panels, read
+from aquila_jax.report import data_panels, engine_panels, facts, panels, read, words
 from tests.report import synthetic
 
 
@@ -74,6 +75,22 @@ def test_mixtures_add_up_at_every_step(drawn):
     total = sum(series["y"] for series in panel["series"])
     np.testing.assert_allclose(total, 100, rtol=1e-5)
     assert panel["series"][0]["x"].tolist() == [0, 108, 204, 270, 360, 438]
+
+
+def test_of_many_domains_the_largest_are_drawn_and_the_others_together():
+    before = {f"d{i}": (i + 1) / 820 for i in range(40)}
+    after = before | {"d0": before["d39"], "d39": before["d0"]}
+    found = [(label["en"], share) for label, share in data_panels.areas([before, after])]
+    names = [name for name, _ in found]
+    assert names == ["d0", *(f"d{i}" for i in range(32, 40)), "31 others"]
+    assert len(names) == len(set(names)) == data_panels.COLOURS
+    np.testing.assert_allclose(sum(share for _, share in found), 1.0)
+    assert len(data_panels.areas([dict.fromkeys("abcdefghij", 0.1)])) == 10
+
+
+def test_the_page_has_a_colour_for_each_area():
+    lists = re.findall(r"--palette: (.+);", (words.STATIC / "page.css").read_text())
+    assert {len(colours.split(",")) for colours in lists} == {data_panels.COLOURS}
 
 
 def test_nine_types_in_three_groups(drawn):
