@@ -51,7 +51,12 @@ def attribute(machine: Machine, moment: Moment, *, before: Shown, bad: Shown, la
 
 
 def verdict(*, before: Shown, bad: Shown, again: Shown, other: Shown) -> str:
-    """`hardware`, `dynamics` or `data`: a value is bad from half-way to the one recorded."""
+    """`hardware`, `dynamics` or `data`: a value is bad from half-way to the one recorded.
+
+    `unclear` where the step itself is not bad by that measure: of a small rise nothing can be said.
+    """
+    if not odd(bad, before=before, bad=bad):
+        return "unclear"
     if not odd(again, before=before, bad=bad):
         return "hardware"
     return "dynamics" if odd(other, before=before, bad=bad) else "data"
