@@ -35,6 +35,9 @@ def state(run: Run, steps: columns.Columns, *, now: float) -> tuple[str, Text]:
     """One of healthy, warning, stopped, finished, waiting; and why."""
     last_event = run.events[-1].get("kind") if run.events else None
     total = records.planned_steps(run)
+    if last_event == "failed":
+        why = str(run.events[-1].get("why", "")).partition("\n")[0]
+        return "stopped", words.say("health.failed", why=why)
     if not steps.size:
         return "waiting", words.say("health.waiting")
     if run.summary or last_event == "finish" or (total and records.last_step(steps) >= total):

@@ -9,7 +9,7 @@ from aquila_jax.report.words import Text
 JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note", "verify",
                  "branch", "disabled")  # fmt: skip
 BEGIN_KINDS = ("start",)
-EVENT_KINDS = ("resume", "sigterm", "stop", "finish", "stall", "slow", "refused")
+EVENT_KINDS = ("resume", "sigterm", "stop", "finish", "failed", "stall", "slow", "refused")
 EVIDENCE_ROWS = 60
 NAMED = 5  # documents of a list
 

@@ -1,6 +1,7 @@
 """One run at work: the devices' state, the host's state, and the files, kept in step."""
 
 import collections
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from aquila_jax.train.snapshots import Ring
 from aquila_jax.train.state import abstract_state
 from aquila_jax.train.watchdog import Watchdog
 from aquila_jax.train.workdir import Workdir
+
+LONGEST_WHY = 500  # characters of an error; the whole of it is in the log
 
 Turn = Literal["on", "back", "stop"]  # goes on; goes on from an earlier step; leaves the loop
 
@@ -59,7 +62,11 @@ class Run:
             self.evaluate()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, error, _) -> None:
+        if error is not None:
+            with contextlib.suppress(OSError):  # of a full disk that may be the error itself
+                why = f"{kind.__name__}: {error}"
+                self.folder.event("failed", self.host.step, why=why[:LONGEST_WHY])
         self.watchdog.close()
         self.reader.close()
         self.checkpoints.close()

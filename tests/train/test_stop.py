@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aquila_jax.checkpoint import CheckpointError, Checkpoints
+from aquila_jax.core.journal import read_lines
 from aquila_jax.train import cycle
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
@@ -40,6 +41,8 @@ def test_where_it_cannot_save_it_does_not_say_that_it_did(runs, config, monkeypa
     often = small.change(config, "train", report_seconds=0.0)
     with pytest.raises(CheckpointError, match="No space left"):
         train(often, runs / "full", report=at_step_11, devices=jax.devices()[:1])
+    event = read_lines(runs / "full" / "events.jsonl")[-1]
+    assert event["kind"] == "failed" and "No space left" in event["why"]
 
 
 def test_of_several_processes_one_that_is_interrupted_tells_all(monkeypatch):
