@@ -190,6 +190,22 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     return kind(**{name: build(hints[name], value[name], f"{where}.{name}") for name in fields})
 
 
+def completed(kind: Any, value: Any) -> Any:
+    """A plain `value` of `kind` with the defaults of what it lacks, in dataclasses at any depth."""
+    if isinstance(value, list) and typing.get_origin(kind) is tuple:
+        return [completed(typing.get_args(kind)[0], item) for item in value]
+    if not (dataclasses.is_dataclass(kind) and isinstance(value, dict)):
+        return value
+    hints = typing.get_type_hints(kind)
+    filled = {name: completed(hints.get(name), item) for name, item in value.items()}
+    for field in dataclasses.fields(kind):
+        if field.name not in value and field.default is not dataclasses.MISSING:
+            filled[field.name] = plain(field.default)
+        elif field.name not in value and field.default_factory is not dataclasses.MISSING:
+            filled[field.name] = plain(field.default_factory())
+    return filled
+
+
 def _fill(value: Any, workdir: str) -> Any:
     if isinstance(value, dict):
         return {key: _fill(item, workdir) for key, item in value.items()}

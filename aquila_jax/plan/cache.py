@@ -13,9 +13,9 @@ from aquila_jax.config import Config
 from aquila_jax.plan.candidates import Candidate, applied
 
 # The sources that the compiled step and its report are made of.
-_SOURCES = ("core/sharding.py", "core/signals.py", "model/*.py", "ate/offload.py",
-            "ate/optimizer.py", "ate/schedules.py", "ate/transforms.py", "train/ahead.py",
-            "train/layers.py", "train/state.py", "train/step.py", "tsm/metrics.py",
+_SOURCES = ("core/limits.py", "core/sharding.py", "core/signals.py", "model/*.py",
+            "ate/offload.py", "ate/optimizer.py", "ate/schedules.py", "ate/transforms.py",
+            "train/ahead.py", "train/layers.py", "train/state.py", "train/step.py", "tsm/metrics.py",
             "plan/candidates.py", "plan/chips.py", "plan/compile.py", "plan/hlo.py",
             "plan/measure.py", "plan/roofline.py", "plan/sketch.py", "plan/topology.py")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "libtpu", "flax", "optax")

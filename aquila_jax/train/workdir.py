@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from aquila_jax.config import Config, differences, plain
+from aquila_jax.config import Config, completed, differences, plain
 from aquila_jax.core import agree
 from aquila_jax.core.journal import Journal, Lines
 from aquila_jax.dmu import places, staging
@@ -147,12 +147,15 @@ class Workdir:
 
 
 def saved_config(folder: Path) -> dict:
-    """The plain configuration that the run in `folder` was started with; ValueError without one."""
+    """The plain configuration that the run in `folder` was started with; ValueError without one.
+
+    Settings that an older version did not have, have their defaults.
+    """
     file = folder / "config.json"
     if not file.is_file():
         raise ValueError(f"{folder} is no run: it has no config.json; name the folder of a run.")
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return completed(Config, json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{file} cannot be read ({error}): it was edited or is damaged; put it back."

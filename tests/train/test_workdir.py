@@ -1,5 +1,7 @@
 """What opening the folder of a run refuses, and leaves behind."""
 
+import json
+
 import pytest
 
 from aquila_jax.train.workdir import Workdir
@@ -25,3 +27,20 @@ def test_until_the_first_step_the_configuration_may_be_set_right(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
     with pytest.raises(ValueError, match="another configuration .model.vocab: 512 -> 64"):
         Workdir(tmp_path, other, writes=True)
+
+
+def test_a_setting_that_an_older_version_did_not_have_has_its_default(tmp_path):
+    config = small.config(tmp_path / "store")
+    Workdir(tmp_path, config, writes=True).close()
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    saved = json.loads((tmp_path / "config.json").read_text())
+    del saved["model"]["scaled_residual_init"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    scaled = small.change(config, "model", scaled_residual_init=True)
+    with pytest.raises(ValueError, match="model.scaled_residual_init: False -> True"):
+        Workdir(tmp_path, scaled, writes=True)
+    Workdir(tmp_path, config, writes=True).close()
+    saved["model"]["abolished"] = 3
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match="model.abolished: 3 -> None"):
+        Workdir(tmp_path, config, writes=True)
