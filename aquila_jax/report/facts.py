@@ -6,12 +6,12 @@ from aquila_jax.report import columns, goodput, read, records, timeline, words
 from aquila_jax.report.read import Run
 from aquila_jax.report.words import Text
 
-# Where the values of the first rows are looked for, at any depth of the files of the run.
+# The values of the first rows, by the key that is looked for at any depth of the files of the run.
 NAMED = {
-    "parameters": ("parameters", "parameter_count", "n_parameters"),
-    "git": ("git", "git_commit", "commit", "revision"),
-    "device": ("device_kind",),
-    "devices": ("devices",),
+    "parameters": "parameters",
+    "git": "git",
+    "device": "device_kind",
+    "devices": "devices",
 }
 
 
@@ -22,8 +22,8 @@ def facts(run: Run) -> list[list]:
     rows = [["path", words.path(run.path)]]
     if run.events and goodput.seconds(run.events[0], "time"):
         rows.append(["begun", words.date(run.events[0]["time"])])
-    for label, keys in NAMED.items():
-        found = (find(source, key) for source in sources for key in keys)
+    for label, key in NAMED.items():
+        found = (find(source, key) for source in sources)
         value = next((value for value in found if value is not None), None)
         if value is not None:
             rows.append([label, words.number(value)])

@@ -12,7 +12,6 @@ CAUSE_OF = {
     "compile": "compile",
     "save": "save",
     "snapshot": "save",
-    "restore": "restore",
     "rewind": "restore",
     "evaluate": "evaluate",
     "stall": "stall",

@@ -42,7 +42,7 @@ def state(run: Run, steps: columns.Columns, *, now: float) -> tuple[str, Text]:
         return "waiting", words.say("health.waiting")
     if run.summary or last_event == "finish" or (total and records.last_step(steps) >= total):
         return "finished", words.say("health.finished")
-    if last_event in {"stop", "sigterm"}:
+    if last_event == "stop":
         return "stopped", words.say("health.stopped", why=_stopper(run))
     silent = now - records.last_time(run, steps)
     if silent > max(SILENCE, 30 * np.nan_to_num(goodputs.pace(steps))):

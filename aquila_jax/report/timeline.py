@@ -6,10 +6,10 @@ from aquila_jax.report import columns, records, words
 from aquila_jax.report.read import Run
 from aquila_jax.report.words import Text
 
-JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "resume_note", "verify",
-                 "branch", "disabled")  # fmt: skip
+JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "verify", "branch",
+                 "disabled")  # fmt: skip
 BEGIN_KINDS = ("start",)
-EVENT_KINDS = ("resume", "sigterm", "stop", "finish", "failed", "stall", "slow", "refused")
+EVENT_KINDS = ("resume", "stop", "finish", "failed", "stall", "slow", "refused")
 EVIDENCE_ROWS = 60
 NAMED = 5  # documents of a list
 
@@ -98,8 +98,6 @@ def what(entry: dict, shares: dict) -> Text:
         parts.append(words.say("what.documents", names=documents(entry["documents"])))
     if records.inner(entry, "request"):
         parts.append(request(records.inner(entry, "request")))
-    if entry.get("text") or entry.get("note"):
-        parts.append(both(entry.get("text") or entry["note"]))
     return words.listed(parts) if parts else words.name("what", kind)
 
 
@@ -117,7 +115,7 @@ def ruled(entry: dict) -> Text:
 
 def rewound(entry: dict) -> Text:
     """Where to, and what the suspect step showed when it was done once more."""
-    step, found = words.number(target(entry)), records.inner(entry, "evidence")
+    step, found = words.number(entry.get("to_step", "?")), records.inner(entry, "evidence")
     if "verdict" not in found:
         return words.say("what.rewind", step=step)
     told = {"suspect": words.number(found.get("suspect_step", "?"))}
@@ -140,12 +138,6 @@ def documents(left_out: object) -> str:
     names = [":".join(map(str, one)) if isinstance(one, list) else str(one) for one in given]
     more = f" … ({words.number(len(names))})" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def target(entry: dict) -> object:
-    """The step a rewind goes back to."""
-    found = (entry.get(key) for key in ("to", "to_step", "target_step", "restored"))
-    return next((value for value in found if value is not None), entry["step"])
 
 
 def change(name: str, value: object) -> Text:

@@ -167,7 +167,8 @@ def events(rows: list[dict], steps: int) -> list[dict]:
             found.append({"time": before["time"] + 1, "kind": "rewind", "step": row["step"] - 1,
                           "seconds": 21.0})  # fmt: skip
         if row["step"] == int(0.55 * steps):
-            found.append({"time": before["time"] + 20, "kind": "sigterm", "step": before["step"]})
+            found.append({"time": before["time"] + 20, "kind": "stop", "step": before["step"],
+                          "why": "stopped"})  # fmt: skip
             found.append({"time": row["time"] - 60, "kind": "resume", "step": before["step"],
                           "seconds": 140.0})  # fmt: skip
     return found
@@ -252,8 +253,8 @@ def remedies(steps: int) -> list[tuple[int, str, dict]]:
         (int(0.18 * steps), "decision", more),
         (spike - 3, "alarm", {"alarm": alarm}),
         (spike, "decision", rewind),
-        (spike, "rewind", {"to": spike - back}),
+        (spike, "rewind", {"to_step": spike - back}),
         (int(0.66 * steps), "decision", advice),
-        (int(0.7 * steps), "steer", {"author": "Lin Wei", "note": "save before the maintenance",
+        (int(0.7 * steps), "steer", {"author": "Lin Wei", "why": "save before the maintenance",
                                      "request": {"kind": "checkpoint", "arguments": {}}}),
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def test_causes_add_up_to_all_time(seed):
     if seed % 2:
         times[n // 2 :] -= 50  # the clock goes back
     table = steps(times, seconds)
-    kinds = list(goodput.CAUSE_OF) + ["sigterm", "stop", "unknown"]
+    kinds = list(goodput.CAUSE_OF) + ["stop", "unknown"]
     events = tuple(
         {"time": t, "kind": str(rng.choice(kinds)), "seconds": rng.uniform(0, 2)}
         for t in np.sort(rng.uniform(1e9, times[-1], 8))

@@ -46,7 +46,7 @@ def forecast(calibrated):
         ("healthy", {"journal": [alarm(100)]}),
         ("warning", {"journal": [alarm(450)]}),
         ("warning", {"loss": np.inf}),
-        ("stopped", {"events": [{"kind": "sigterm", "step": 500, "time": NOW}]}),
+        ("stopped", {"events": [{"kind": "stop", "step": 500, "time": NOW}]}),
         ("stopped", {"events": [{"kind": "failed", "why": "OSError: no", "time": NOW}]}),
         ("stopped", {"last": 0, "events": [{"kind": "failed", "why": "OSError: no", "time": NOW}]}),
         ("healthy", {"events": [{"kind": "failed"}, {"kind": "resume", "time": NOW}]}),

@@ -71,8 +71,8 @@ def test_words_in_evidence_are_translated_where_they_are_known(blame, chinese):
 
 
 def test_values_may_be_texts_themselves():
-    told = words.say("health.stopped", why=words.name("event", "sigterm"))
-    assert told == {"en": "Stopped: preempted", "zh": "已停止：被抢占"}
+    told = words.say("health.stopped", why=words.name("event", "stop"))
+    assert told == {"en": "Stopped: asked to stop", "zh": "已停止：按要求停止"}
     assert words.name("alarm", "brand_new") == {"en": "brand new", "zh": "brand new"}
 
 
