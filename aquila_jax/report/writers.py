@@ -1,7 +1,6 @@
 """Where the numbers of a run go, all behind one door: `write(step, time, values)`."""
 
 import importlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,19 +9,6 @@ from aquila_jax.report.tensorboard import EventWriter
 
 # step, unix seconds, tag -> value
 Write = Callable[[int, float, Mapping[str, float]], None]
-
-
-def json_lines(workdir: Path) -> Write:
-    """Appends to `scalars.jsonl`; a line that a crash cut short is ended first."""
-    path = workdir / "scalars.jsonl"
-    if path.is_file() and path.read_bytes()[-1:] not in {b"", b"\n"}:
-        path.write_bytes(path.read_bytes() + b"\n")
-
-    def write(step: int, time: float, values: Mapping[str, float]) -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "time": time, **values}) + "\n")
-
-    return write
 
 
 def tensorboard(workdir: Path) -> Write:
@@ -52,7 +38,7 @@ def mlflow(workdir: Path) -> Write:
     return write
 
 
-WRITERS = {"json": json_lines, "tensorboard": tensorboard, "wandb": wandb, "mlflow": mlflow}
+WRITERS = {"tensorboard": tensorboard, "wandb": wandb, "mlflow": mlflow}
 
 
 def open_writers(names: Sequence[str], workdir: Path) -> Write:
