@@ -9,15 +9,14 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from aquila_jax.config import Config, build
+from aquila_jax.config import Config
 from aquila_jax.core.journal import Journal, canonical, read_journal, read_lines
 from aquila_jax.core.signals import Control, Decision
-from aquila_jax.train import cycle, newcomers, orders, phases, pilot, record, rewind
+from aquila_jax.train import cycle, look, newcomers, orders, phases, pilot, record, rewind
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Machine, Moment
 from aquila_jax.train.machinery import calibrations
 from aquila_jax.train.mentor import Mentor
-from aquila_jax.train.workdir import saved_config
 
 
 class Differs(ValueError):
@@ -39,7 +38,7 @@ def replay(workdir: Path) -> Told:
     evaluations = read_lines(workdir / "evaluations.jsonl")
     if not recorded:
         raise ValueError(f"{file} is missing or empty; --workdir must name the folder of a run.")
-    config = build(Config, saved_config(workdir), "config")
+    config = look.read_config(workdir)
     again = Again(config, recorded, metrics, evaluations=evaluations)
     for number, line in enumerate(metrics, 1):
         where = f"line {number} of {workdir / 'metrics.jsonl'}"
@@ -109,8 +108,7 @@ class Again:
 
     def person(self) -> None:
         """Orders that were taken where the run stands."""
-        while self.journal.count < len(self.recorded):
-            entry = self.recorded[self.journal.count]
+        while entry := self._next():
             if entry["kind"] != "steer" or entry["step"] != self.host.step:
                 return
             order = _order(entry)
@@ -172,22 +170,26 @@ class Again:
         moment = self.moments[decision.request.arguments["to_step"]]
         read = tuple(self._read(done, moment.host.timeline) for done in moment.inflight)
         then = cycle.settled(self.machine, moment._replace(inflight=read))
-        entry = self.recorded[self.journal.count] if self.journal.count < len(self.recorded) else {}
+        evidence = (self._next() or {}).get("evidence")
         left = self.host.step
         self.host, more = hosts.back(self.host, then, decision)
-        line = rewind.told(self.host, decision, left=left, evidence=entry.get("evidence"))
+        line = rewind.told(self.host, decision, left=left, evidence=evidence)
         self._compare(decision.step, [line, *more])
 
     def _shown(self, rule: str) -> dict:
         """What trials for a rule showed, by the next line of the journal."""
-        number = self.journal.count
-        entry = self.recorded[number] if number < len(self.recorded) else {}
-        if entry.get("rule") != rule:
+        entry = self._next()
+        if entry is None or entry.get("rule") != rule:
             raise Differs(
-                f"line {number + 1} of journal.jsonl is {_short(entry or None)}, but what follows "
-                f"from the steps is what the trials of {rule} showed."
+                f"line {self.journal.count + 1} of journal.jsonl is {_short(entry)}, but what "
+                f"follows from the steps is what the trials of {rule} showed."
             )
         return entry["evidence"]
+
+    def _next(self) -> dict | None:
+        """The line that the run wrote where the journal stands; None after its last."""
+        number = self.journal.count
+        return self.recorded[number] if number < len(self.recorded) else None
 
     def _read(self, done: InFlight, timeline: int) -> InFlight:
         line = self.shown[timeline, done.step]
@@ -196,12 +198,11 @@ class Again:
 
     def _compare(self, step: int, lines: list[dict]) -> None:
         for line in lines:
-            number = self.journal.count
+            found, number = self._next(), self.journal.count + 1
             made = self.journal.append(step, **line)
-            found = self.recorded[number] if number < len(self.recorded) else None
             if canonical(made) != canonical(found):
                 raise Differs(
-                    f"line {number + 1} of journal.jsonl is {_short(found)}, but what follows "
+                    f"line {number} of journal.jsonl is {_short(found)}, but what follows "
                     f"from the steps is {_short(made)}."
                 )
 
