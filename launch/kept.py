@@ -1,9 +1,10 @@
 """What a study has measured so far: a JSON file that its next call reads again."""
 
 import json
-import os
 import pathlib
 from typing import Any
+
+from aquila_jax.core import files
 
 
 def read(path: pathlib.Path, otherwise: Any) -> Any:
@@ -12,9 +13,5 @@ def read(path: pathlib.Path, otherwise: Any) -> Any:
 
 
 def write(path: pathlib.Path, value: Any) -> None:
-    """Under a temporary name first: a study that is stopped leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    text = json.dumps(value, ensure_ascii=False, indent=1)
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    """A study that is stopped leaves the old file or the new one."""
+    files.write(path, json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n")

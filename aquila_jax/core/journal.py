@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from aquila_jax.core import files
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and exact floats: equal values give equal bytes."""
@@ -43,9 +45,7 @@ class Lines:
                 f"{path} has {len(lines)} lines, but the checkpoint was made after {keep}; "
                 "put the file back, or start again in another --workdir."
             )
-        temporary = path.with_suffix(".partial")
-        temporary.write_bytes(b"".join(line + b"\n" for line in lines))
-        os.replace(temporary, path)
+        files.write(path, b"".join(line + b"\n" for line in lines))
 
     def append(self, value: dict) -> None:
         """Writes one line; it is with the operating system when this returns."""

@@ -6,10 +6,13 @@ import os
 import tempfile
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+from aquila_jax.core import files
 
 
 def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -97,11 +100,11 @@ def lines(uri: str) -> Iterator[tuple[int, bytes]]:
 def writing(uri: str) -> Iterator[BinaryIO]:
     """A file that stands at `uri` only once it is whole."""
     fs, path = filesystem(uri)
-    fs.makedirs(os.path.dirname(path), exist_ok=True)
     if is_local(fs):
-        with _local_file(fs, path) as file:
+        with files.writing(Path(path)) as file:
             yield file
         return
+    fs.makedirs(os.path.dirname(path), exist_ok=True)
     with tempfile.NamedTemporaryFile() as file:  # storage shows no upload before its end
         yield file
         file.flush()
@@ -109,24 +112,11 @@ def writing(uri: str) -> Iterator[BinaryIO]:
             fs.put_file(file.name, path)
 
 
-@contextlib.contextmanager
-def _local_file(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
-    """A temporary name, synced, renamed."""
-    # The process in the name: a worker that outlived a killed run may still write its own.
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with fs.open(temporary, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    fs.mv(temporary, path)
-
-
 def write_bytes(uri: str, content: bytes) -> None:
     """Writes the whole content, or nothing; OSError says where it could not."""
     fs, path = filesystem(uri)
     if is_local(fs):
-        with writing(uri) as file:
-            file.write(content)
+        files.write(Path(path), content)
         return
     with _told(uri, "written"):
         fs.pipe_file(path, content)  # an object appears when it is whole

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from aquila_jax.core import files
 from aquila_jax.dmu import places
 
 RECORDS = (".json", ".jsonl")  # what a run needs back, directly in its folder
@@ -64,9 +65,7 @@ def fetch(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [name for name in places.names(address) if name.endswith(RECORDS)]
     for name in wanted:
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(places.read_bytes(places.join(address, name)))
-        os.replace(partial, folder / name)
+        files.write(folder / name, places.read_bytes(places.join(address, name)))
     for entry in folder.iterdir():
         if entry.name not in (*wanted, "sample"):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

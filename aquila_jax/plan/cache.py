@@ -4,12 +4,12 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 from pathlib import Path
 
 import aquila_jax
 from aquila_jax import config as configuration
 from aquila_jax.config import Config
+from aquila_jax.core import files
 from aquila_jax.plan.candidates import Candidate, applied
 
 # The sources that the compiled step and its report are made of.
@@ -67,8 +67,5 @@ def write(folder: Path, key: str, report: dict) -> None:
 
 
 def write_json(file: Path, value: dict) -> None:
-    """JSON under a temporary name first, then in place."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
+    """For a person to read as well."""
+    files.write(file, json.dumps(value, indent=1).encode() + b"\n")

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from jax.experimental import serialize_executable
 
+from aquila_jax.core import files
 from aquila_jax.plan import cache
 
 # What bytes that `save` did not write raise when they are taken for a pickle.
@@ -20,10 +21,7 @@ def save(compiled: jax.stages.Compiled, file: Path, *, fingerprint: str) -> None
     """Writes the program, with what it was made of and by, whole or not at all."""
     program, in_tree, out_tree = serialize_executable.serialize(compiled)
     kept = {"fingerprint": fingerprint, "versions": cache.versions(), "program": program}
-    part = file.with_name(file.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(pickle.dumps(kept | {"trees": (in_tree, out_tree)}))
-    part.replace(file)
+    files.write(file, pickle.dumps(kept | {"trees": (in_tree, out_tree)}))
 
 
 def load(file: Path, mesh: jax.sharding.Mesh, *, fingerprint: str) -> Any:

@@ -1,9 +1,9 @@
 """The data report: one page about what a token store is made of, from the account of it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
+from aquila_jax.core import files
 from aquila_jax.report import page, words
 from aquila_jax.report.read import printable
 from aquila_jax.report.words import Text, say
@@ -13,17 +13,12 @@ SCRIPTS = ("format.js", "data.js")
 
 def write(account: dict[str, Any], out: Path) -> tuple[Path, Path]:
     """Writes the account to `out` as a page, and beside it as .json; both places."""
-    out, account = Path(out), printable(account)
-    if out.suffix == ".json":
+    account, beside = printable(account), out.with_suffix(".json")
+    if out == beside:
         raise ValueError(f"{out} is where the figures would go, beside the page; name it .html.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    places = (out, out.with_suffix(".json"))
-    texts = (page.fill("data", contents(account), SCRIPTS), page.as_json(account).decode() + "\n")
-    for place, text in zip(places, texts, strict=True):
-        temporary = place.with_name(place.name + ".partial")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, place)
-    return places
+    files.write(out, page.fill("data", contents(account), SCRIPTS).encode())
+    files.write(beside, page.as_json(account) + b"\n")
+    return out, beside
 
 
 def contents(account: dict[str, Any]) -> dict[str, Any]:

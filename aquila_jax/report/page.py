@@ -1,7 +1,6 @@
 """The report as one self-contained HTML file: contents as JSON, drawn by the page's own script."""
 
 import html
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import orjson
 import plotly.offline
 
+from aquila_jax.core import files
 from aquila_jax.report import facts, health, panels, records, series, timeline, words
 from aquila_jax.report.columns import thin
 from aquila_jax.report.read import Run, read_runs
@@ -19,12 +19,7 @@ SCRIPTS = ("format.js", "charts.js", "sections.js", "page.js")
 
 def write_page(workdirs: Sequence[Path], out: Path) -> Path:
     """Writes the report of the runs to `out` in one move. ValueError if a folder is no run."""
-    page = render(contents(read_runs(workdirs), now=time.time()))
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".partial")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, out)
+    files.write(out, render(contents(read_runs(workdirs), now=time.time())).encode())
     return out
 
 

@@ -2,14 +2,13 @@
 
 import fcntl
 import json
-import os
 import time
 from pathlib import Path
 
 import jax
 
 from aquila_jax.config import Config, completed, differences, plain
-from aquila_jax.core import agree
+from aquila_jax.core import agree, files
 from aquila_jax.core.journal import Journal, Lines
 from aquila_jax.dmu import places, staging
 from aquila_jax.train.lease import Lease
@@ -87,9 +86,8 @@ class Workdir:
     def write_json(self, name: str, value: dict) -> None:
         """Replaces a small file at once: it is the old one or the new one, never half."""
         if self.writes:
-            temporary = self.path / f".{name}.partial"
-            temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
-            os.replace(temporary, self.path / name)
+            text = json.dumps(value, ensure_ascii=False, indent=1)
+            files.write(self.path / name, text.encode())
 
     def close(self) -> None:
         """Lets another run have the folder."""

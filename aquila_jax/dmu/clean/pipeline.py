@@ -22,6 +22,7 @@ from typing import NamedTuple
 from datatrove.pipeline import dedup
 from datatrove.pipeline.writers import JsonlWriter
 
+from aquila_jax.core import files
 from aquila_jax.dmu.clean import clusters, duplicates, engines, report, screen, spool
 from aquila_jax.dmu.clean import documents as docs
 from aquila_jax.dmu.clean.documents import Document
@@ -113,7 +114,8 @@ def clean(
     made = report.make(
         folder, manifest, settings, poisoned=poisoned, unsearchable=_unsearchable(settings)
     )
-    spool.write_whole(pathlib.Path(folder) / "report.json", made.to_json())
+    # `?` for halves of surrogate pairs, as in names of files.
+    files.write(pathlib.Path(folder) / "report.json", made.to_json().encode(errors="replace"))
     return Cleaned(map(docs.from_step, report.kept(folder)), made)
 
 

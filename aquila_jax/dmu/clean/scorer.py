@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 import pathlib
 import zipfile
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ import numpy as np
 from scipy import special
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
+
+from aquila_jax.core import files
 
 FEATURES = 1 << 18
 LONGEST = 20_000  # characters of a text that are looked at
@@ -49,9 +50,7 @@ def save(scorer: Scorer, path: str) -> None:
     """Writes one .npz file, whole or not at all."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, weights=scorer.weights, bias=scorer.bias)
-    unfinished = pathlib.Path(f"{path}.tmp")
-    unfinished.write_bytes(buffer.getvalue())
-    os.replace(unfinished, path)
+    files.write(pathlib.Path(path), buffer.getvalue())
 
 
 def load(path: str) -> Scorer:

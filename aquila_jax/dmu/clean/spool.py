@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from aquila_jax.core import files
 from aquila_jax.dmu.clean import documents as docs
 from aquila_jax.dmu.clean import vocabulary
 from aquila_jax.dmu.clean.documents import Document
@@ -59,7 +59,7 @@ def lay_out(
         "first_unreadable": flaws,
         "counted": counted,
     }
-    write_whole(place / MANIFEST, json.dumps(manifest))
+    files.write(place / MANIFEST, json.dumps(manifest).encode())
     return manifest
 
 
@@ -118,10 +118,3 @@ def _valid(document: Document) -> Document:
         for name, text in texts.items()
     }
     return dataclasses.replace(document, **whole)
-
-
-def write_whole(place: pathlib.Path, content: str) -> None:
-    """The file, whole or not at all; `?` for halves of surrogate pairs, as in names of files."""
-    unfinished = place.with_suffix(".tmp")
-    unfinished.write_text(content, encoding="utf-8", errors="replace")
-    os.replace(unfinished, place)
