@@ -1,5 +1,6 @@
 """From a configuration to the machine that its steps run on."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -12,10 +13,9 @@ from aquila_jax.core.sharding import make_mesh
 from aquila_jax.dmu.store import TokenStore
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.plan.candidates import require
-from aquila_jax.train import newcomers, oddity
+from aquila_jax.train import ahead, newcomers, oddity
 from aquila_jax.train.cycle import Machine
 from aquila_jax.train.mentor import Mentor
-from aquila_jax.train.state import Program
 from aquila_jax.tsm import band
 
 
@@ -37,12 +37,7 @@ def machine(config: Config, store: TokenStore) -> Machine:
     return Machine(
         config=config,
         mesh=jax.sharding.get_mesh(),
-        program=Program(
-            model=config.model,
-            optimizer=config.optimizer,
-            schedule=config.schedule,
-            domains=len(languages),
-        ),
+        program=dataclasses.replace(ahead.program(config), domains=len(languages)),
         stream=Stream(store, config.data.length, config.data.packing),
         mentor=Mentor(config, languages, calibrations()),
     )
