@@ -30,12 +30,14 @@ def describe(title: str, unit: str, *, done: float, total: float, seconds: float
     share = done / total if total else 1.0
     line = f"{title}: {share:4.0%}, {done:.1f} of {total:.1f} {unit}, {rate:.2f} {unit}/s"
     left = (total - done) / rate if rate else float("inf")
-    return line + (f", {_clock(left)} left" if done < total else f", took {_clock(seconds)}")
+    return line + (f", {clock(left)} left" if done < total else f", took {clock(seconds)}")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`3 h 05 min`, `4 min 10 s`, `12 s`."""
     if seconds == float("inf"):
         return "unknown time"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    seconds = round(seconds)
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"

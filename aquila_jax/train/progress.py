@@ -1,5 +1,7 @@
 """The one line that tells a person how the run is doing."""
 
+from aquila_jax.dmu.progress import clock
+
 
 def progress_line(line: dict, *, total_sequences: int) -> str:
     """From a line of metrics.jsonl."""
@@ -14,11 +16,3 @@ def progress_line(line: dict, *, total_sequences: int) -> str:
     if line["skipped"]:
         parts.append("skipped")
     return " | ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    """`3 h 05 min`, `4 min 10 s`, `12 s`."""
-    seconds = round(seconds)
-    if seconds >= 3600:
-        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"

@@ -1,8 +1,8 @@
 """What a run came to, in words and as summary.json."""
 
 from aquila_jax.core.journal import read_lines
+from aquila_jax.dmu.progress import clock
 from aquila_jax.model.config import parameters
-from aquila_jax.train.progress import clock
 from aquila_jax.train.run import Run
 
 

@@ -9,9 +9,9 @@ from aquila_jax.dmu.progress import describe, track
     "done, seconds, expected",
     [
         (0.0, 1.0, "work:   0%, 0.0 of 8.0 MB, 0.00 MB/s, unknown time left"),
-        (2.0, 20.0, "work:  25%, 2.0 of 8.0 MB, 0.10 MB/s, 1:00 left"),
-        (2.0, 3600.0, "work:  25%, 2.0 of 8.0 MB, 0.00 MB/s, 3:00:00 left"),
-        (8.0, 4.0, "work: 100%, 8.0 of 8.0 MB, 2.00 MB/s, took 0:04"),
+        (2.0, 20.0, "work:  25%, 2.0 of 8.0 MB, 0.10 MB/s, 1 min 00 s left"),
+        (2.0, 3600.0, "work:  25%, 2.0 of 8.0 MB, 0.00 MB/s, 3 h 00 min left"),
+        (8.0, 4.0, "work: 100%, 8.0 of 8.0 MB, 2.00 MB/s, took 4 s"),
     ],
 )
 def test_a_line_says_rate_and_time_left(done, seconds, expected):
