@@ -44,10 +44,15 @@ def normalise(text: str) -> str:
     return unicodedata.normalize("NFKC", text).lower()
 
 
+def _characters(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Code points of `normalise(text)`, and the kind of each."""
+    codes = np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return codes, _kinds()[np.minimum(codes, 0x2FFFF)]
+
+
 def tokenise(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hashes uint64 [N], starts [N] in `normalise(text)`, and whether single characters [N]."""
-    codes = np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds = _kinds()[np.minimum(codes, 0x2FFFF)]
+    codes, kinds = _characters(text)
     previous = np.concatenate([[SEPARATOR], kinds[:-1]])
     first = (kinds == SINGLE) | ((kinds == WORD) & (previous != WORD))
     starts = np.flatnonzero(first)
@@ -84,9 +89,8 @@ def shingles(text: str, length: int) -> np.ndarray:
     """
     hashes, _, single = tokenise(text)
     if single.sum() > HAN_TOKENS * len(single):
-        codes = np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), np.uint32)
-        codes = codes[_kinds()[np.minimum(codes, 0x2FFFF)] != SEPARATOR]
-        hashes = _scramble(codes.astype(np.uint64) + np.uint64(1))
+        codes, kinds = _characters(text)
+        hashes = _scramble(codes[kinds != SEPARATOR].astype(np.uint64) + np.uint64(1))
     return np.unique(ngrams(hashes, min(length, max(1, len(hashes)))))
 
 
