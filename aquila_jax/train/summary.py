@@ -12,8 +12,6 @@ def summarise(run: Run) -> dict:
     lines, journal = read_lines(folder / "evaluations.jsonl"), read_lines(folder / "journal.jsonl")
     metrics = read_lines(folder / "metrics.jsonl")
     speeds = sorted(line["tokens_per_second"] for line in metrics if "tokens_per_second" in line)
-    kinds = [line["kind"] for line in lines]
-    by_kind = {kind: [line for line in lines if line["kind"] == kind] for kind in set(kinds)}
     return {
         "name": run.config.name,
         "parameters": parameters(run.config.model),
@@ -22,8 +20,8 @@ def summarise(run: Run) -> dict:
         "seconds": sum(line.get("step_seconds", 0.0) for line in metrics),
         "tokens_per_second": speeds[len(speeds) // 2] if speeds else None,
         "loss": metrics[-1]["loss"] if metrics else None,
-        "first": {kind: own[0] for kind, own in by_kind.items()},
-        "last": {kind: own[-1] for kind, own in by_kind.items()},
+        "first": {line["kind"]: line for line in reversed(lines)},
+        "last": {line["kind"]: line for line in lines},
         "alarms": sum(line["kind"] == "alarm" for line in journal),
         "decisions": sum(line["kind"] == "decision" for line in journal),
         "mode": run.config.mentor.mode,
