@@ -17,6 +17,7 @@ SETTINGS = (
     "model.remat=nothing_saveable", "data.length=256", "train.batch=8", "train.accumulate=2",
     "train.mesh={'fsdp':2,'tensor':2}",
 )  # fmt: skip
+PATIENCE = 600  # seconds, for the plan of another suite on this machine
 needs_libtpu = pytest.mark.skipif(
     importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed"
 )
@@ -29,17 +30,18 @@ def plan(tmp_path):
     def run(*arguments: str, settings=SETTINGS) -> tuple[int, str, str]:
         line = ["plan", "--config=configs/tiny.py", f"--cache={tmp_path}/cache", *arguments]
         line += [f"--config.{setting}" for setting in settings]
-        out, errors = io.StringIO(), io.StringIO()
-        with (
-            pytest.warns(DeprecationWarning, match="load_module"),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(errors),
-        ):
-            code = main(line)
-        if "another process is at work" in errors.getvalue():  # another suite's, on this machine
+        for _ in range(PATIENCE // 5):
+            out, errors = io.StringIO(), io.StringIO()
+            with (
+                pytest.warns(DeprecationWarning, match="load_module"),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(errors),
+            ):
+                code = main(line)
+            if "another process is at work" not in errors.getvalue():
+                return code, out.getvalue(), errors.getvalue()
             time.sleep(5)
-            return run(*arguments, settings=settings)
-        return code, out.getvalue(), errors.getvalue()
+        pytest.fail(f"waited {PATIENCE} seconds: {errors.getvalue()}")
 
     return run
 
