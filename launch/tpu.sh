@@ -64,7 +64,9 @@ parse() {
 check() {
   local option
   for option in name zone project; do [[ -n ${!option} ]] || die "--$option is missing."; done
-  [[ $slices =~ ^[1-9][0-9]*$ ]] || die "--slices $slices must be a whole number from 1 on."
+  check_number --slices "$slices" 1
+  check_number --launches "$launches" 1
+  check_number --wait "$wait_limit" 0 ' of seconds'
   ((${#pay[@]} <= 1 + ${#track[@]})) || die "--spot, --reserved and --flex-start exclude each other."
   case $verb in create | watch | relaunch | resize) check_type ;; esac
   case $verb in run | watch | relaunch | resize)
@@ -73,6 +75,10 @@ check() {
     [[ $workdir == gs://* ]] || die "--workdir '$workdir' must be a gs:// path: the hosts share no disk, and a new TPU must find the checkpoints." ;;
   esac
   [[ -n $dry ]] || command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install."
+}
+
+check_number() {
+  [[ $2 =~ ^(0|[1-9][0-9]*)$ && $2 -ge $3 ]] || die "$1 $2 must be a whole number${4-} from $3 on."
 }
 
 check_type() {

@@ -372,7 +372,6 @@ QUOTA = "RESOURCE_EXHAUSTED: Quota limit 'TPUV6EPreemptible' has been exceeded. 
         ({}, ["--type=v6e-7x"], "must be v5litepod-N, v5p-N or v6e-N, with N a number"),
         ({}, ["--spot", "--reserved"], "exclude each other"),
         ({}, ["--name="], "--name is missing"),
-        ({}, ["--slices=none"], "must be a whole number"),
         ({}, ["--colour=red"], "option --colour does not exist"),
     ],
 )
@@ -382,6 +381,22 @@ def test_a_failed_create_says_why_and_leaves_nothing(cloud, state, options, sent
     assert sentence in err
     assert err.count("tpu.sh: ") <= 2
     assert cloud.resources == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--wait=24h", "--wait 24h must be a whole number of seconds from 0 on"),
+        ("--wait=09", "--wait 09 must be a whole number of seconds from 0 on"),
+        ("--launches=0", "--launches 0 must be a whole number from 1 on"),
+        ("--launches=many", "--launches many must be a whole number from 1 on"),
+        ("--slices=0", "--slices 0 must be a whole number from 1 on"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_before_anything_costs(cloud, option, sentence):
+    cloud = cloud(plans=[{"states": SLOW_START}])
+    assert sentence in cloud.fails("watch", *PLACE, *JOB, "--type=v6e-16", option)
+    assert cloud.calls("compute") == []
 
 
 def test_a_config_that_is_not_committed_is_refused_before_anything_costs(cloud):
