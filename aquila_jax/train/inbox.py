@@ -88,11 +88,15 @@ class Inbox:
         if not self.folder.writes or resting:
             return None
         self.looked = time.monotonic()
-        files = self._files("inbox")
+        try:
+            files = self._files("inbox")
+            text = places.read_bytes(files[0]).decode("utf-8", "replace") if files else ""
+        except OSError:  # a person can wait for the next look, the run for no storage
+            return None
         if not files:
             return None
-        text, reason = places.read_bytes(files[0]).decode("utf-8", "replace"), ""
         source = content = None
+        reason = ""
         try:
             if place := orders.read(text).get("add_source"):
                 source = newcomers.inspect(machine.config, machine.stream.store, str(place))

@@ -1,11 +1,13 @@
 import dataclasses
 import json
 import shutil
+import types
 
 import pytest
 
 from aquila_jax import cli
 from aquila_jax.config import plain
+from aquila_jax.dmu import places
 from aquila_jax.dmu.sample import DOMAINS
 from aquila_jax.dmu.store import open_store
 from aquila_jax.dmu.stream import SPLIT, Stream
@@ -92,6 +94,25 @@ def test_an_excluded_stretch_is_read_by_nobody(host):
     after, lines = orders.apply(host, orders.parse(text, host, LANGUAGES))
     assert after.ledger.skips == ((100, 120), (200, 201))
     assert lines[0]["exclude"] == [[100, 120], [200, 201]] and after.steers == 1
+
+
+@pytest.mark.parametrize("asked", ["names", "read_bytes"])
+def test_storage_that_does_not_answer_is_asked_again_at_the_next_look(
+    host, tmp_path, monkeypatch, asked
+):
+    (tmp_path / "config.json").write_text("{}")
+    inbox.hand_in(tmp_path, order(control={"lr_scale": 0.5}))
+    machine = types.SimpleNamespace(mentor=types.SimpleNamespace(languages=LANGUAGES))
+    waiting = inbox.Inbox(types.SimpleNamespace(home=str(tmp_path), path=tmp_path, writes=True))
+
+    def fail(place):
+        raise OSError(f"{place} cannot be read (503).")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places, asked, fail)
+        assert waiting.orders(host, machine) == []
+    [taken] = waiting.orders(host, machine)
+    assert taken["control"] == {"lr_scale": 0.5}
 
 
 @pytest.fixture(scope="module")
