@@ -18,7 +18,7 @@ from aquila_jax.dmu.source_files import SourceFile, check, for_each, list_files
 from aquila_jax.dmu.sources import Source
 from aquila_jax.dmu.store import TOKENIZER, open_store
 from aquila_jax.dmu.summary import source_reports, summarise
-from aquila_jax.dmu.tokenizer import load_tokenizer, train_tokenizer
+from aquila_jax.dmu.tokenizer import load_tokenizer, require_room, train_tokenizer
 from aquila_jax.dmu.training_text import gather_text
 
 _PARTS = "parts"  # within the store's folder until the store is whole
@@ -57,6 +57,8 @@ class PrepareSettings:
                 f"processes={self.processes} and tokenizer_bytes={self.tokenizer_bytes} must be "
                 "at least 1."
             )
+        if self.tokenizer is None:
+            require_room(self.vocab_size)
 
 
 def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> Manifest:

@@ -44,12 +44,17 @@ class Tokenizer:
         return self.processor.get_piece_size()
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> bytes:
-    """A SentencePiece model file from `texts`; the same texts give the same bytes."""
+def require_room(vocab_size: int) -> None:
+    """ValueError if a tokenizer of that size has no room for what each must have."""
     if vocab_size < SMALLEST:
         raise ValueError(
             f"vocab_size={vocab_size} must be at least {SMALLEST}: specials and bytes."
         )
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> bytes:
+    """A SentencePiece model file from `texts`; the same texts give the same bytes."""
+    require_room(vocab_size)
     texts = list(texts)
     model = io.BytesIO()
     try:

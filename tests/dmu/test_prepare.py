@@ -221,6 +221,7 @@ def test_a_document_is_held_out_by_its_id_alone(tmp_path, write):
         ({"heldout": -0.1}, r"heldout=-0.1 must be a share"),
         ({"processes": 0}, "processes=0"),
         ({"sources": ()}, "at least one with split='train'"),
+        ({"vocab_size": 265}, "vocab_size=265 must be at least 266: specials and bytes"),
     ],
 )
 def test_settings_are_checked_when_they_are_made(tmp_path, wrong, match):
