@@ -18,8 +18,15 @@ FIELDS = {"lang": str, "task": str, "context": str, "choices": list, "answer": i
 
 def read_items(path: str) -> list[dict]:
     """Items {"id", "lang", "task", "context", "choices", "answer"}, one JSON object a line."""
+    try:
+        lines = places.lines(path)
+    except OSError as error:
+        raise ValueError(
+            f"questions {path} cannot be read ({error.strerror or error}); name a file with a "
+            f"JSON object on each line, of {', '.join(FIELDS)}."
+        ) from error
     items = []
-    for number, line in places.lines(path):
+    for number, line in lines:
         try:
             items.append(_item(json.loads(line.decode())))
         except (ValueError, RecursionError) as error:

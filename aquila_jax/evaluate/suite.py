@@ -1,7 +1,7 @@
 """All that is measured of a model at a checkpoint: held-out text, and questions if there are any."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aquila_jax.core import limits
@@ -25,18 +25,27 @@ class EvaluateConfig:
         limits.at_least(0, self, "evaluate", "shots")
 
 
+def read(files: Sequence[str]) -> dict[str, list[dict]]:
+    """The items of each file: read before there is a model to wait for."""
+    return {file: choices.read_items(file) for file in files}
+
+
 def evaluate(
-    config: EvaluateConfig, model: Transformer, store: TokenStore, *, length: int
+    config: EvaluateConfig,
+    model: Transformer,
+    store: TokenStore,
+    *,
+    length: int,
+    questions: Mapping[str, list[dict]],
 ) -> Iterator[dict]:
-    """Lines for evaluations.jsonl, without step and tokens."""
+    """Lines for evaluations.jsonl, without step and tokens; `questions`: what `read` gives."""
     told = heldout.evaluate(
         model, store, length=length, rows=config.rows, limit=config.heldout_tokens
     )
     if told is not None:
         yield told
-    for file in config.questions:
+    for file, items in questions.items():
         tokenizer = load_tokenizer(f"{store.path}/{TOKENIZER}")
-        items = choices.read_items(file)
         answered = choices.evaluate(
             model, tokenizer, items, length=length, rows=config.rows, shots=config.shots
         )

@@ -9,7 +9,13 @@ def examine(run) -> HostState:
     """Measures the model of a `Run` where it stands; the host's state after it."""
     where, lines = {"step": run.host.step, "tokens": run.host.targets}, []
     config, store = run.config, run.machine.stream.store
-    for line in suite.evaluate(config.evaluate, run.state.model, store, length=config.data.length):
+    for line in suite.evaluate(
+        config.evaluate,
+        run.state.model,
+        store,
+        length=config.data.length,
+        questions=run.questions,
+    ):
         lines.append(where | line)
         run.records.evaluation(lines[-1])
         run.report(suite.in_words(line))

@@ -1,6 +1,7 @@
 """Looking at a run from outside: the model of a checkpoint, and the documents behind a step."""
 
 import bisect
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,16 +52,12 @@ def evaluate(
 ) -> Iterator[dict]:
     """Lines as in evaluations.jsonl, measured now; `questions` beside the configuration's."""
     config = read_config(workdir)
+    plan = dataclasses.replace(config.evaluate, shots=shots)
+    items = suite.read(config.evaluate.questions + questions)
     with jax.set_mesh(machinery.mesh(config)):
         state, where = restore(config, workdir, step=step, report=report)
-        plan = suite.EvaluateConfig(
-            heldout_tokens=config.evaluate.heldout_tokens,
-            rows=config.evaluate.rows,
-            questions=config.evaluate.questions + questions,
-            shots=shots,
-        )
-        store = newcomers.open_all(config, where.joined)
-        for line in suite.evaluate(plan, state.model, store, length=config.data.length):
+        store, length = newcomers.open_all(config, where.joined), config.data.length
+        for line in suite.evaluate(plan, state.model, store, length=length, questions=items):
             yield {"step": where.step, "tokens": where.targets} | line
 
 

@@ -13,6 +13,7 @@ import jax
 from aquila_jax.checkpoint import Checkpoints
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
+from aquila_jax.evaluate import suite
 from aquila_jax.train import cycle, exam, orders, phases, pilot, rewind, saving, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Moment
@@ -38,6 +39,7 @@ class Run:
         self.report = report
         self.folder = Workdir(workdir, config, writes=jax.process_index() == 0)
         self.config = config = located(config, workdir)
+        self.questions = suite.read(config.evaluate.questions)
         self.machine = opened(config, ())
         keep, every = config.train.keep, config.train.keep_every or None
         self.checkpoints = Checkpoints(self.folder.checkpoints, keep=keep, keep_every=every)

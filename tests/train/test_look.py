@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aquila_jax import cli, verbs
+from aquila_jax.train import look
 from tests.train import small
 
 
@@ -60,6 +61,24 @@ def test_replay_reaches_the_journal_again(workdir, command):
 def test_what_is_not_there_is_said_in_a_sentence(workdir, command, arguments, message):
     verb, *rest = arguments
     code, output = command(verb, "--workdir", str(workdir), *rest)
+    assert code == 1 and message in output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "q.jsonl cannot be read (No such file or directory); name a file"),
+        ('{"lang": ', "q.jsonl:1 is no multiple-choice item"),
+    ],
+)
+def test_questions_are_read_before_a_model_is_waited_for(
+    workdir, command, tmp_path, monkeypatch, content, message
+):
+    monkeypatch.setattr(look, "restore", None)
+    if content is not None:
+        (tmp_path / "q.jsonl").write_text(content)
+    asked = ("--questions", str(tmp_path / "q.jsonl"))
+    code, output = command("evaluate", "--workdir", str(workdir), *asked)
     assert code == 1 and message in output
 
 
