@@ -105,6 +105,8 @@ explain() {
   local said
   said=$(cat "$errors")
   case $said in
+    *ssh-add*)
+      die "gcloud's ssh key is not in the ssh agent, without which it does not reach several hosts: eval \"\$(ssh-agent)\", ssh-add the key, and give the same command again. $name is left as it is, and costs money until you delete it. gcloud said: ${said##*$'\n'}" ;;
     *"denied on 'locations/"* | *'not found or access is unauthorized'* | *'nknown zone'* | *'nvalid zone'*)
       die "zone $zone does not exist or offers project $project no TPU: gcloud compute tpus locations list --project=$project." ;;
     *RESOURCE_EXHAUSTED* | *[Qq]uota*)

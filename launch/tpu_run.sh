@@ -44,6 +44,10 @@ copy() {
   local attempt
   for attempt in 1 2 3 4 5; do
     if tpus queued-resources scp "$scratch/aquila_jax.tar.gz" "$name:aquila_jax.tar.gz" --worker=all --node=all --quiet; then return; fi
+    if grep -q ssh-add "$errors"; then
+      leak='' # the fault is here, not there: the TPU that was waited for stays
+      explain 'copying to the hosts'
+    fi
     say "not all hosts answer ssh yet (attempt $attempt of 5)"
     sleep "$poll"
   done

@@ -64,7 +64,7 @@ class Cloud:
             (root / "bin" / name).write_text(text)
             (root / "bin" / name).chmod(0o755)
         defaults = {"zones": ["us-east5-b"], "resources": {}, "plans": [], "hosts": 2}
-        defaults |= {"unreachable": [], "outages": {}}
+        defaults |= {"unreachable": [], "outages": {}, "agent": "full"}
         (root / "state.json").write_text(json.dumps(defaults | state))
         (root / "codes").write_text(json.dumps([0] * 9))
         path = f"{root / 'bin'}:{os.environ['PATH']}"
@@ -468,6 +468,15 @@ def test_a_host_that_never_answers_is_named(cloud):
     err = cloud.fails("run", *PLACE, *JOB)
     assert "ssh: connect to host 0/1" in err and "copying to the hosts" in err
     assert "no answer from hosts (slice/host): 0/1" in cloud.ok("status", *PLACE)
+
+
+@pytest.mark.parametrize("verb", ["watch", "relaunch"])
+def test_a_key_that_the_agent_lacks_is_said_at_once_and_the_tpu_is_left(cloud, verb):
+    cloud = cloud(plans=[{"states": SLOW_START}], agent="empty")
+    err = cloud.fails(verb, *PLACE, *JOB, "--type=v6e-16")
+    assert "ssh key is not in the ssh agent" in err and 'run "ssh-add KEY"' in err
+    assert err.count("tpu.sh: ") == len(cloud.calls("scp")) == 1
+    assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
 
 
 def test_resize_saves_and_goes_on_from_the_same_workdir(cloud):
