@@ -22,7 +22,7 @@ from aquila_jax.plan.search import Search
 from aquila_jax.report import data_page
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
-from aquila_jax.train import ahead, distributed, inbox, look, loop
+from aquila_jax.train import ahead, distributed, inbox, look, loop, orders
 from aquila_jax.train import replay as replaying
 
 FINISHED, FAILED = 0, 1
@@ -147,6 +147,7 @@ def steer(options: argparse.Namespace, settings: list[str]) -> int:
         "add_source": places.absolute(options.add_source) if options.add_source else None,
         "request": requests[0] if requests else None,
     }
+    orders.check(order)
     file = inbox.hand_in(options.workdir, order)
     print(f"handed in as {file}; a running job takes it within {inbox.EVERY} steps")
     return FINISHED

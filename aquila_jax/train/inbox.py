@@ -28,6 +28,10 @@ def hand_in(workdir: Path, order: dict) -> str:
     home = staging.home(workdir)
     if not places.exists(places.join(home, "config.json")):
         raise ValueError(f"{home} is not the folder of a run; it has no config.json.")
+    if places.exists(places.join(home, "summary.json")):  # which a run writes at its end
+        raise ValueError(
+            f"{home} is finished, so that no step is left to take an order; steer a run that goes on."
+        )
     file = places.join(home, "steer", "inbox", f"{time.time_ns()}-{os.getpid()}.json")
     _write(file, {"version": orders.VERSION} | order)
     return file

@@ -18,9 +18,8 @@ RANGES = {
     "lr_scale": (0.0, 10.0), "clip_norm": (1e-6, 1e6), "weight_decay_scale": (0.0, 10.0),
     "z_loss": (0.0, 1.0), "decay_start": (0.0, FAR), "decay_end": (1.0, FAR),
 }  # fmt: skip
-FIELDS = {
-    "version", "author", "why", "control", "weights", "exclude", "documents", "request", "add_source",
-}  # fmt: skip
+CHANGES = ("control", "weights", "exclude", "documents", "request", "add_source")
+FIELDS = {"version", "author", "why", *CHANGES}
 REQUESTS = ("checkpoint", "rewind", "stop")
 
 
@@ -33,6 +32,19 @@ def read(text: str) -> dict:
     if not isinstance(order, dict):
         raise ValueError("the order must be a JSON object; use `aquila_jax steer`.")
     return order
+
+
+def check(order: Mapping[str, Any]) -> None:
+    """What can be said of an order without the run that it is for; ValueError says what is wrong."""
+    if unknown := sorted(set(order) - FIELDS):
+        raise ValueError(f"the order has fields {unknown}; there are {sorted(FIELDS)}.")
+    if not isinstance(order.get("author"), str) or not order["author"]:
+        raise ValueError("the order names no author; add --author NAME.")
+    _require_change(order, *CHANGES)
+    _check_control(order.get("control") or {})
+    _check_shares(order.get("weights") or {})
+    _check_spans(order.get("exclude") or [])
+    _check_request(order.get("request"))
 
 
 def parse(
@@ -54,10 +66,7 @@ def parse(
             f"the order has version {order.get('version')!r}, this run reads version {VERSION}; "
             "use the `steer` of the version that runs."
         )
-    if unknown := sorted(set(order) - FIELDS):
-        raise ValueError(f"the order has fields {unknown}; there are {sorted(FIELDS)}.")
-    if not isinstance(order.get("author"), str) or not order["author"]:
-        raise ValueError("the order names no author; add --author NAME.")
+    check(order)
     checked = {"author": order["author"], "why": str(order.get("why", ""))}
     checked["control"] = _control(order.get("control") or {}, host)
     known = languages | newcomers.languages(source)
@@ -69,8 +78,7 @@ def parse(
     if content:
         checked |= {"documents": order["documents"], "content": content}
     checked["request"] = _request(order.get("request"), host)
-    if not any(checked.get(key) for key in ("control", "weights", "exclude", "content", "request")):
-        raise ValueError("the order changes nothing; see `aquila_jax steer --help`.")
+    _require_change(checked, "control", "weights", "exclude", "content", "request")
     apply(host, checked)  # once taken it is applied again at every start: now it can be refused
     return checked
 
@@ -110,7 +118,12 @@ def decision(host: HostState, order: dict) -> Decision:
     )
 
 
-def _control(given: Any, host: HostState) -> dict[str, float]:
+def _require_change(order: Mapping[str, Any], *parts: str) -> None:
+    if not any(order.get(part) for part in parts):
+        raise ValueError("the order changes nothing; see `aquila_jax steer --help`.")
+
+
+def _check_control(given: Any) -> None:
     if not isinstance(given, dict):
         raise ValueError("`control` must be an object of field and value.")
     for name, value in given.items():
@@ -120,6 +133,9 @@ def _control(given: Any, host: HostState) -> dict[str, float]:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not low <= value <= high:
             raise ValueError(f"{name}={value!r} must be a number from {low:g} to {high:g}.")
+
+
+def _control(given: dict, host: HostState) -> dict[str, float]:
     after = host.control._replace(**given)
     if after.decay_end < after.decay_start:
         raise ValueError(
@@ -129,20 +145,26 @@ def _control(given: Any, host: HostState) -> dict[str, float]:
     return {name: float(value) for name, value in given.items()}
 
 
-def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[str, float]:
+def _check_shares(given: Any) -> None:
+    if not given:
+        return
+    pairs = isinstance(given, dict)
+    numbers = pairs and all(isinstance(x, int | float) and x >= 0 for x in given.values())
+    if not numbers or not 0 < sum(given.values()) < math.inf:
+        raise ValueError(
+            f"weights {given} must be numbers of at least 0, not all of them 0, with a finite sum."
+        )
+
+
+def _weights(given: dict, host: HostState, languages: Mapping[str, str]) -> dict[str, float]:
     """Of every domain; those of languages are spread over their domains as these stand now."""
     if not given:
         return {}
     known = sorted(set(languages.values()))
-    if not isinstance(given, dict) or set(given) not in (set(languages), set(known)):
+    if set(given) not in (set(languages), set(known)):
         raise ValueError(
             f"weights must name each domain once ({', '.join(languages)}), or each language "
             f"({', '.join(known)})."
-        )
-    numbers = all(isinstance(x, int | float) and x >= 0 for x in given.values())
-    if not numbers or not 0 < sum(given.values()) < math.inf:
-        raise ValueError(
-            f"weights {given} must be numbers of at least 0, not all of them 0, with a finite sum."
         )
     if set(given) != set(languages):
         own = {
@@ -162,28 +184,45 @@ def _weights(given: Any, host: HostState, languages: Mapping[str, str]) -> dict[
     return {name: given[name] / total for name in languages}
 
 
-def _ranges(given: Any, host: HostState) -> list[list[int]]:
+def _check_spans(given: Any) -> None:
     for span in given if isinstance(given, list) else [given]:
         pair = isinstance(span, list) and len(span) == 2
         if not pair or not all(isinstance(edge, int) for edge in span):
             raise ValueError(f"exclude {span} must be FIRST:LAST in sequences.")
-        if not host.sequences <= span[0] < span[1] <= FAR:
+        if not 0 <= span[0] < span[1] <= FAR:
             raise ValueError(
-                f"exclude {span[0]}:{span[1]} must hold something and lie ahead of sequence "
-                f"{host.sequences}, where the run stands, and not beyond {FAR}."
+                f"exclude {span[0]}:{span[1]} must hold something and end not beyond {FAR}."
+            )
+
+
+def _ranges(given: list, host: HostState) -> list[list[int]]:
+    for first, last in given:
+        if first < host.sequences:
+            raise ValueError(
+                f"exclude {first}:{last} must lie ahead of sequence {host.sequences}, where the "
+                "run stands."
             )
     return [list(span) for span in given]
 
 
-def _request(given: Any, host: HostState) -> dict | None:
+def _check_request(given: Any) -> None:
     if given is None:
-        return None
+        return
     if not isinstance(given, dict) or given.get("kind") not in REQUESTS:
         raise ValueError(f"request {given!r} must be one of {', '.join(REQUESTS)}.")
     arguments = given.get("arguments") or {}
+    step = arguments.get("to_step") if isinstance(arguments, dict) else None
+    if given["kind"] == "rewind" and not (isinstance(step, int) and step >= 0):
+        raise ValueError(f"rewind to step {step!r} must name a step, from 0 on.")
+
+
+def _request(given: dict | None, host: HostState) -> dict | None:
+    if given is None:
+        return None
+    arguments = given.get("arguments") or {}
     if given["kind"] == "rewind":
-        step = arguments.get("to_step") if isinstance(arguments, dict) else None
-        if not isinstance(step, int) or not 0 <= step < host.step:
-            raise ValueError(f"rewind to step {step!r} must lie before step {host.step}.")
+        step = arguments["to_step"]
+        if step >= host.step:
+            raise ValueError(f"rewind to step {step} must lie before step {host.step}.")
         arguments = {"to_step": step}
     return {"kind": given["kind"], "arguments": arguments}

@@ -147,4 +147,6 @@ def test_the_main_job_on_gs_survives_the_loss_of_its_machine(cloud, capsys):
     assert b"<html" in places.read_bytes("gs://bucket/lost/report.html")[:500].lower()
     assert f"{STEPS} steps lead to the same" in ask(capsys, "replay", workdir)
     assert "lines" in ask(capsys, "trace", workdir, "--step=3")
-    assert "handed in as gs://" in ask(capsys, "steer", workdir, "--stop", "--author=ada")
+    places.write_bytes("gs://bucket/begun/config.json", b"{}")
+    begun = "--workdir=gs://bucket/begun"
+    assert "handed in as gs://" in ask(capsys, "steer", begun, "--stop", "--author=ada")

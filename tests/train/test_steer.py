@@ -263,6 +263,31 @@ def test_the_verb_writes_what_the_run_reads(runs, steered, host, capsys):
     assert cli.main(["steer", "--workdir", str(runs), "--stop"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "changes nothing"),
+        (["--set", "lr_scale=nan"], "lr_scale=nan must be a number from 0 to 10"),
+        (["--set", "lr_scale=11"], "lr_scale=11.0 must be a number from 0 to 10"),
+        (["--weights", "en=nan,zh=1"], "must be numbers of at least 0"),
+        (["--exclude", "9:9"], "must hold something"),
+        (["--rewind", "-1"], "must name a step"),
+        (["--stop", "--author", ""], "names no author"),
+    ],
+)
+def test_the_verb_refuses_what_no_run_would_take(tmp_path, capsys, given, message):
+    (tmp_path / "config.json").write_text("{}")
+    assert cli.main(["steer", "--workdir", str(tmp_path), "--author", "mei", *given]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "steer").exists()
+
+
+def test_a_finished_run_is_handed_no_order(gone_on, capsys):
+    assert cli.main(["steer", "--workdir", str(gone_on), "--author", "mei", "--stop"]) == 1
+    assert "is finished, so that no step is left" in capsys.readouterr().err
+    assert not list((gone_on / "steer" / "inbox").glob("*"))
+
+
 def test_a_folder_without_a_run_has_no_journal_to_list(tmp_path):
     with pytest.raises(ValueError, match="name the folder of a run"):
         inbox.in_words(tmp_path)
