@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from aquila_jax import verbs
 from aquila_jax.dmu import staging
@@ -36,11 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _to_run(address: str) -> Path:
-    return staging.stage(address, "run")
+    return _staged(address, "run")
 
 
 def _to_look(address: str) -> Path:
-    return staging.stage(address, "look")
+    return _staged(address, "look")
+
+
+def _staged(address: str, use: Literal["run", "look"]) -> Path:
+    try:
+        return staging.stage(address, use)
+    except ValueError as error:  # of which argparse would tell no more than that there was one
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -56,6 +56,17 @@ def _told(uri: str, what: str) -> Iterator[None]:
         raise OSError(f"{uri} cannot be {what} ({str(error) or type(error).__name__}).") from error
 
 
+def require_folder(uri: str) -> None:
+    """ValueError unless `uri` names a folder, or nothing yet."""
+    if not uri:
+        raise ValueError("the name of a folder is empty; give one (. is the current folder).")
+    fs, path = filesystem(uri)
+    with _told(uri, "read"):
+        taken = fs.isfile(path)
+    if taken:
+        raise ValueError(f"{uri} is a file where a folder has to be; name another place.")
+
+
 def exists(uri: str) -> bool:
     """Whether something lies there."""
     fs, path = filesystem(uri)

@@ -63,6 +63,7 @@ class PrepareSettings:
 
 def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> Manifest:
     """Makes the token store in `folder`, or takes up where it stopped; its manifest."""
+    places.require_folder(folder)
     files = list_files(settings.sources, settings.heldout)
     _require_apart(files, folder)
     report(f"prepare: {len(files)} files of {len(settings.sources)} sources")

@@ -20,7 +20,7 @@ RECORDS = (".json", ".jsonl")  # what a run needs back, directly in its folder
 
 
 def stage(address: str, use: Literal["run", "look"]) -> Path:
-    """The folder to work in; `address` itself where that is local.
+    """The folder to work in; `address` itself where that is local, ValueError if it is a file.
 
     A look has a folder of its own in each process, gone with it: what it fetches must not lie
     under a run at work here, nor under another look.
@@ -30,6 +30,7 @@ def stage(address: str, use: Literal["run", "look"]) -> Path:
     """
     scheme, found, rest = address.partition("://")
     if not found:
+        places.require_folder(address)
         return Path(address)
     base = _cache() / use
     if use == "look":

@@ -191,6 +191,15 @@ def test_a_damaged_store_is_not_whole_already(made_settings, made_store, tmp_pat
         prepare(made_settings, str(tmp_path / "store"), quiet)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("store", "store is a file where"), ("", "is empty")]
+)
+def test_a_store_that_is_no_folder_is_refused_before_anything_is_read(tmp_path, name, message):
+    (tmp_path / "store").touch()
+    with pytest.raises(ValueError, match=message):
+        prepare(small(tmp_path), name and str(tmp_path / name), quiet)
+
+
 def test_an_empty_source_is_an_error(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.jsonl").write_bytes(b"\n\n")

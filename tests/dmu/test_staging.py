@@ -68,3 +68,11 @@ def test_only_what_changed_is_copied_again(monkeypatch):
     staging.publish(folder, ("*.json",), before)
     assert places.read_bytes("memory://staging/again/a.json") == b"as it was put"
     assert places.read_bytes("memory://staging/again/b.json") == b"22"
+
+
+def test_what_is_no_name_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is a file where a folder has to be"):
+        staging.stage(str(tmp_path / "file"), "run")
+    with pytest.raises(ValueError, match="the name of a folder is empty"):
+        staging.stage("", "look")

@@ -97,6 +97,17 @@ def test_a_configuration_that_is_damaged_or_gone_is_named(
     assert code == 1 and message in output and str(tmp_path) in output
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("", "folder is empty; give one"), (__file__, "is a file where a folder")]
+)
+@pytest.mark.parametrize("verb", ["replay", "evaluate", "report"])
+def test_a_workdir_that_is_no_folder_is_named(capsys, verb, name, message):
+    with pytest.raises(SystemExit) as left:
+        cli.main([verb, "--workdir", name])
+    assert left.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_an_interruption_is_a_sentence(command, monkeypatch):
     def interrupted(options, settings):
         raise KeyboardInterrupt
