@@ -22,7 +22,7 @@ from aquila_jax.plan.search import Search
 from aquila_jax.report import data_page
 from aquila_jax.report.page import write_page
 from aquila_jax.report.serve import serve
-from aquila_jax.train import ahead, distributed, inbox, look, loop, orders
+from aquila_jax.train import ahead, distributed, inbox, look, loop, memory, orders
 from aquila_jax.train import replay as replaying
 
 FINISHED, FAILED = 0, 1
@@ -35,7 +35,8 @@ def train(options: argparse.Namespace, settings: list[str]) -> int:
     """The main job, from where its folder stands."""
     config = load_config(options.config, settings)
     distributed.start()
-    outcome = loop.train(config, options.workdir, report=_say)
+    with memory.told(config):
+        outcome = loop.train(config, options.workdir, report=_say)
     return {"finished": FINISHED, "stopped": STOPPED, "called": CALLED}[outcome]
 
 
