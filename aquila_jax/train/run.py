@@ -1,7 +1,6 @@
 """One run at work: the devices' state, the host's state, and the files, kept in step."""
 
 import collections
-import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -26,8 +25,6 @@ from aquila_jax.train.snapshots import Ring
 from aquila_jax.train.state import abstract_state
 from aquila_jax.train.watchdog import Watchdog
 from aquila_jax.train.workdir import Workdir
-
-LONGEST_WHY = 500  # characters of an error; the whole of it is in the log
 
 Turn = Literal["on", "back", "stop"]  # goes on; goes on from an earlier step; leaves the loop
 
@@ -64,11 +61,9 @@ class Run:
             self.evaluate()
         return self
 
-    def __exit__(self, kind, error, _) -> None:
+    def __exit__(self, _, error: BaseException | None, __) -> None:
         if error is not None:
-            with contextlib.suppress(OSError):  # of a full disk that may be the error itself
-                why = f"{kind.__name__}: {error}"
-                self.folder.event("failed", self.host.step, why=why[:LONGEST_WHY])
+            self.folder.failed(self.host.step, error)
         self.watchdog.close()
         self.reader.close()
         self.checkpoints.close()

@@ -1,5 +1,6 @@
 """The folder of a run: one owner at a time, one configuration for ever, files cut back on resume."""
 
+import contextlib
 import fcntl
 import json
 import time
@@ -74,6 +75,11 @@ class Workdir:
             line = {"time": time.time(), "kind": kind, "step": step, **fields}
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def failed(self, step: int, error: BaseException) -> None:
+        """Notes what a run ends by; its first 500 characters, since the log has all of it."""
+        with contextlib.suppress(OSError):  # a full disk, which may be the error itself
+            self.event("failed", step, why=f"{type(error).__name__}: {error}"[:500])
 
     def stalled(self, step: int, seconds: float, stacks: str) -> None:
         """A step hangs: keeps what each process was doing; each calls this for itself."""
