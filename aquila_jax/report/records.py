@@ -88,11 +88,14 @@ def heldout(run: Run, group: str) -> dict[str, list[tuple[int, float]]]:
 
 
 def falls(run: Run, group: str) -> dict[str, float]:
-    """Relative fall of held-out bits per byte over the last half of the run so far."""
+    """Relative fall of held-out bits per byte over the last half of the run so far.
+
+    Nothing where no evaluation lies near its middle: a fall from the very beginning is no such one.
+    """
     found = {}
     for name, curve in heldout(run, group).items():
         last, then = curve[-1], min(curve, key=lambda point: abs(point[0] - curve[-1][0] / 2))
-        if last[0] > then[0] and np.isfinite([last[1], then[1]]).all() and then[1] > 0:
+        if last[0] > then[0] >= last[0] / 4 and np.isfinite([last[1], then[1]]).all() and then[1] > 0:
             found[name] = 1 - last[1] / then[1]
     return found
 

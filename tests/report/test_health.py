@@ -140,6 +140,7 @@ def test_the_slowest_domain_is_named():
     assert records.falls(given, "domains") == pytest.approx(
         {"good": 0.2, "lags": 0.01, "fair": 0.1}
     )
+    assert records.falls(run(evaluations=[rows[0], rows[2]]), "domains") == {}
     told = health.health(given, NOW)["text"]
     assert "by bits per byte: lags −1.0\u202f% (median −10.0\u202f%)." in told["en"]
     assert "下降最慢：lags −1.0\u202f%（中位数 −10.0\u202f%）。" in told["zh"]
