@@ -95,7 +95,11 @@ def falls(run: Run, group: str) -> dict[str, float]:
     found = {}
     for name, curve in heldout(run, group).items():
         last, then = curve[-1], min(curve, key=lambda point: abs(point[0] - curve[-1][0] / 2))
-        if last[0] > then[0] >= last[0] / 4 and np.isfinite([last[1], then[1]]).all() and then[1] > 0:
+        if (
+            last[0] > then[0] >= last[0] / 4
+            and np.isfinite([last[1], then[1]]).all()
+            and then[1] > 0
+        ):
             found[name] = 1 - last[1] / then[1]
     return found
 
