@@ -97,14 +97,17 @@ def plan(
     """Learning rate and batch of every step: as the steps were taken, then as `control` has them.
 
     The warm-up ends with the step that reads its last sequence: what follows is at the peak, the
-    unit of all rates; where the rate was raised later, that is what a decay anneals from.
+    unit of all rates; where the rate was raised later, that is what a decay anneals from. A batch
+    that grew has brought its rate along in `control`, by the square-root rule.
     """
     sizes = _sizes(schedule.total, batches)
     starts = np.cumsum(sizes) - sizes
     planned = learning_rate(schedule, starts, control._replace(lr_scale=1.0), xp=np)
     warmup = min(math.ceil(schedule.warmup / batches[0][1]), len(sizes) - 1)
     scale = _scales(planned, control.lr_scale, history)
-    scale[warmup] = scale[warmup:].max() or 1.0  # for this one step the highest, as the unit of all
+    hot = scale[warmup:] * np.sqrt(sizes[warmup] / sizes[warmup:])
+    # For this one step the highest temperature of the run, as it is the unit of all.
+    scale[warmup] = hot.max() or 1.0
     return law.Plan(learning_rate=scale * planned, batch=sizes, warmup=warmup)
 
 

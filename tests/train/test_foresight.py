@@ -110,3 +110,17 @@ def test_a_rate_of_nought_for_a_moment_is_no_unit():
     none, control = history.start(1), neutral(SCHEDULE)._replace(lr_scale=0.0)
     rates = plan(SCHEDULE, control, ((1, BATCH),), none).learning_rate
     assert rates[100] > 0 and rates.sum() == rates[100]
+
+
+def test_a_batch_that_grew_with_the_root_of_its_rate_leaves_the_temperature():
+    schedule = Schedule(kind="constant", peak=1e-3, warmup=100 * BATCH, total=STEPS * BATCH)
+    control = neutral(schedule)._replace(lr_scale=2**0.5)
+    seen, batches = history.start(1), ((1, BATCH), (1001, 2 * BATCH))
+    planned = plan(schedule, neutral(schedule), batches, seen).learning_rate
+    for step in range(1, 1501):
+        rate = planned[step - 1] * (2**0.5 if step > 1000 else 1)
+        batch = BATCH if step <= 1000 else 2 * BATCH
+        seen = history.add(seen, step=step, tokens=1.0, learning_rate=rate, batch=batch,
+                           sums_M=np.ones((2, 1)))  # fmt: skip
+    where = law.coordinates(plan(schedule, control, batches, seen), law.memory(STEPS))
+    np.testing.assert_allclose(where.temperature[101:], 1, rtol=1e-6)
