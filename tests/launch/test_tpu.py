@@ -52,8 +52,9 @@ elif arguments[:3] == ["-m", "aquila_jax", "train"]:
 class Cloud:
     """A folder with a gcloud, its state, and the hosts."""
 
-    def __init__(self, root, code, **state):
+    def __init__(self, root, code, *, outages=None, **state):
         self.root, self.code, self.started = root, code, []
+        self.outage(**outages or {})
         (root / "bin").mkdir()
         programs = {
             "gcloud": f'#!/bin/sh\nexec {sys.executable} -IS {HERE / "gcloud"} "$@"\n',
@@ -64,11 +65,16 @@ class Cloud:
             (root / "bin" / name).write_text(text)
             (root / "bin" / name).chmod(0o755)
         defaults = {"zones": ["us-east5-b"], "resources": {}, "plans": [], "hosts": 2}
-        defaults |= {"unreachable": [], "outages": {}, "agent": "full"}
+        defaults |= {"unreachable": [], "agent": "full"}
         (root / "state.json").write_text(json.dumps(defaults | state))
         (root / "codes").write_text(json.dumps([0] * 9))
         path = f"{root / 'bin'}:{os.environ['PATH']}"
         self.env = os.environ | {"PATH": path, "GCLOUD_ROOT": str(root), "TPU_POLL_SECONDS": "0.2"}
+
+    def outage(self, **times):
+        """How often each verb does not get through from now on."""
+        (self.root / "outages").write_text(json.dumps(times))
+        (self.root / "outages").replace(self.root / "outages.json")
 
     def start(self, *arguments):
         command = [shutil.which("bash"), str(self.code / "launch" / "tpu.sh"), *arguments]
@@ -115,6 +121,12 @@ class Cloud:
             lines = file.read_text().splitlines() if file.exists() else []
             time.sleep(0.02)
         return [json.loads(line) for line in lines]
+
+
+def await_words(process, words):
+    """Reads what a command says until these words come; it must not end before."""
+    while words not in process.stdout.readline():
+        assert process.poll() is None
 
 
 @pytest.fixture(scope="module")
@@ -319,10 +331,8 @@ def test_watch_leaves_no_tpu_on_which_it_could_not_launch_again(cloud):
     cloud = cloud(plans=[{"states": ["ACTIVE"]}])
     (cloud.root / "codes").write_text("[75]")
     process = cloud.start("watch", *PLACE, *JOB, "--type=v6e-16")
-    while "the trainer runs" not in process.stdout.readline():
-        assert process.poll() is None
-    state = json.loads((cloud.root / "state.json").read_text())
-    (cloud.root / "state.json").write_text(json.dumps(state | {"outages": {"scp": 5}}))
+    await_words(process, "the trainer runs")
+    cloud.outage(scp=5)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 1 and "copying to the hosts" in err
     assert cloud.resources == {}
@@ -341,15 +351,11 @@ def test_watch_does_not_take_silence_for_death_at_once(cloud):
     cloud = cloud(plans=[{"states": ["ACTIVE"]}])
     (cloud.root / "codes").write_text('["forever"]')
     process = cloud.start("watch", *PLACE, *JOB, "--type=v6e-16", "--keep")
-    while "0/0 running" not in process.stdout.readline():
-        assert process.poll() is None
-    state = json.loads((cloud.root / "state.json").read_text())
-    (cloud.root / "state.json").write_text(json.dumps(state | {"outages": {"ssh": 5}}))
+    await_words(process, "0/0 running")
+    cloud.outage(ssh=5)
     for _ in range(5):
-        while "no answer from hosts" not in process.stdout.readline():
-            assert process.poll() is None
-    while "0/0 running" not in process.stdout.readline():
-        assert process.poll() is None
+        await_words(process, "no answer from hosts")
+    await_words(process, "0/0 running")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=600)
     assert "still runs and costs money" in err
@@ -455,8 +461,7 @@ def test_watch_that_is_left_leaves_the_training_alone(cloud):
     cloud = cloud(plans=[{"states": ["ACTIVE"]}])
     (cloud.root / "codes").write_text('["forever"]')
     process = cloud.start("watch", *PLACE, *JOB, "--type=v6e-16")
-    while "0/0 running" not in process.stdout.readline():
-        assert process.poll() is None
+    await_words(process, "0/0 running")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=600)
     assert "still runs and costs money" in err
