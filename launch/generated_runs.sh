@@ -24,3 +24,6 @@ run 09-cosine-other 21 900 cosine 0.15
 run 11-linear-other 22 1000 linear 0.15
 run 13-wsd-third 23 900 wsd 0.25
 run 15-cosine-long 24 1300 cosine 0.15
+run 17-cosine-third 31 800 cosine 0.15
+run 19-wsd-fourth 32 1100 wsd 0.2
+run 21-linear-third 33 700 linear 0.15
