@@ -13,7 +13,7 @@ from aquila_jax.ate.situation import Proposal, Rule, Situation
 from aquila_jax.core.signals import Control, Decision
 
 TROUBLE = frozenset(
-    "spike non_finite repeated_spikes non_finite_burst slow_divergence regime_change "
+    "spike non_finite repeated_spikes non_finite_burst loss_jump slow_divergence regime_change "
     "exploding_layer update_jump attention_growth output_logit_growth".split()
 )  # fmt: skip
 # Told once in a long while, to rules that may have to wait for another's trial or for their pause.

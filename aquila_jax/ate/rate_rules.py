@@ -5,10 +5,10 @@ from aquila_jax.ate.situation import Proposal, Situation
 
 LEAST = 0.1  # of the plan's rate
 LEAST_EARLY, EARLY = 0.02, 0.05  # in the first 5 % of the run
-HIGH, LOW = 2.5, 0.8  # times the reference; LOW where this guard itself has moved the rate
+HIGH, LOW = 2.5, 0.8  # times the reference; LOW, and its like above, where the guard moved the rate
 HIGH_EARLY = 1.5  # before a rate has blown up the weights, which then hide it
 FAR_LOW = 1 / HIGH  # where the plan itself is too low
-HIGH_NOW = 1.25  # recovery ends below this
+HIGH_NOW = 1.25  # where the guard moved the rate; recovery ends below this
 WIDESPREAD = 0.8  # share of the tokens in domains that rose
 BACK_OFF, BACK_UP = 0.7, 1.1
 CALM_WINDOWS, CALM_STEPS = 5, 1280  # the shorter of both, without a sign of trouble
@@ -25,7 +25,8 @@ def guard(s: Situation) -> Proposal | None:
     0.5 later; early already above 1.5 times, since the weights that such a rate blows up hide
     it from then on. Three times the best rate shows 1.7 to 2.0 then and 1.1 later, the best
     rate 0.7 to 1.0; ten times, lowered once to 3.7 times, was never seen again and cost 1.9 %
-    of the loss. Below 0.8 it rises if this rule moved it last; below 1/2.5 it may rise above
+    of the loss. What this rule moved last it holds between 0.8 and 1.25: nothing else knows how
+    far off the plan was, and a rate left at 1.3 to 1.6 times the right one cost 0.9 %. Below 1/2.5 it may rise above
     the plan where `most_lr_scale` allows. Without a reference this rule is silent.
     """
     ratio, scale = s.assessment.update_ratio, s.control.lr_scale
@@ -34,12 +35,13 @@ def guard(s: Situation) -> Proposal | None:
     least_usual, most_usual = s.reference
     early = s.warming or s.progress < EARLY
     least = LEAST_EARLY if early else LEAST
-    high = HIGH_EARLY if early else HIGH
+    moved = _moved_by(s, "guard")
+    high = HIGH_NOW if moved else (HIGH_EARLY if early else HIGH)
     if ratio > high * most_usual:
         factor = min(max(most_usual / ratio, 0.05 if early else 0.5), 1.0)
     elif s.warming:  # the rate still rises by itself: too low means nothing yet
         return None
-    elif ratio < (LOW if _moved_by(s, "guard") else FAR_LOW) * least_usual:
+    elif ratio < (LOW if moved else FAR_LOW) * least_usual:
         factor = min(max(least_usual / ratio, 1.0), 8.0 if early else 2.0)
     else:
         return None

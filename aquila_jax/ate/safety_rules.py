@@ -1,6 +1,6 @@
 """Rules for damage that skipping cannot cure: go back, leave out the data, or call a person."""
 
-from aquila_jax.ate.data_rules import FLOOR
+from aquila_jax.ate.data_rules import FLOOR, NOTHING
 from aquila_jax.ate.memory import Action, count, last
 from aquila_jax.ate.rate_rules import LEAST
 from aquila_jax.ate.situation import Proposal, Situation
@@ -8,20 +8,21 @@ from aquila_jax.core.signals import Request
 
 MOST_FAILURES = 3
 GIVEN_UP = 2  # forecasts in a row
-PATIENCE, NOTHING = 200, 0.99  # steps, and the share of chance that a loss must fall below
+PATIENCE = 200  # steps until a loss must have left that of chance
 RECURRENCE_WINDOWS = 10  # trouble this soon after a rewind is the same trouble
 SKIP_STEPS = 100  # after the last bad step, or two windows in a short run
 GENTLER = 0.7
 SEEN_LATE = 24  # steps: as long as bad data may have been read before anybody is sure
 POINTING = ("non_finite_burst", "repeated_spikes")  # alarms that name the first bad step
+BROKEN = (*POINTING, "loss_jump")  # of damage; the last one names a block that it began in
 JUMP = 1.1  # times its loss before: a domain does not learn to be so much worse
 
 
 def rewind(s: Situation) -> Proposal | None:
     """Goes back to before the trouble and leaves its data out; the next time, also 0.7 of the rate.
 
-    Why: what five skips in 128 steps do not cure is damage, and damage is only undone by an
-    older state; the same batches met from another state did not spike again (PaLM, arXiv
+    Why: what five skips in 128 steps do not cure is damage, as is a loss that jumps in most domains
+    at once and stays there, and damage is only undone by an older state; the same batches met from another state did not spike again (PaLM, arXiv
     2204.02311, section 5.1, by hand). Bad data and a transient fault of hardware end with the
     first rewind; what comes back within ten windows is dynamics, which needs a lower rate and
     an older state. After `rewinds` of them it calls a person: Marin's 32B run was not saved by
@@ -144,7 +145,7 @@ def _bad_data(s: Situation) -> dict | None:
 
 def _damage(s: Situation) -> tuple[int, dict] | None:
     """Where the damage began, and the evidence; None if nothing is damaged."""
-    alarm = s.alarm(*POINTING)
+    alarm = s.alarm(*BROKEN)
     if alarm is not None:
         return int(alarm.evidence["first"]), {"alarm": alarm.kind} | alarm.evidence
     alarm, before = s.alarm("slow_divergence"), last(s.memory, "back_off")

@@ -51,6 +51,11 @@ ADVICE = {
         "did not follow: probably a bad or different shard.",
         "Look at the newest documents of {domain} with `trace`; exclude the shard if it is bad.",
     ),
+    "loss_jump": (
+        "At step {first} most domains left their past at once, and are {rise:.0%} above it since: "
+        "the weights are damaged, or all of the data is bad.",
+        "Rewind to before step {first} and leave out the sequences since.",
+    ),
     "easy_batch": (
         "The loss fell to {loss:.3f} nats for one step, {z:.1f} robust deviations below its "
         "past: probably repeated or constant text.",
@@ -157,6 +162,7 @@ QUIET = {
     "unsteady": 256,
     "mixture": 128,
     "domain_jump": 256,
+    "loss_jump": 128,
 }
 
 

@@ -30,7 +30,8 @@ class DetectorSettings:
     warnings: int = 3  # within `warning_steps`
     warning_steps: int = 32
     loss: SeriesSettings = SeriesSettings(floor=0.01)
-    grad_norm: SeriesSettings = SeriesSettings(floor=0.05)
+    # Its level and noise change fast in a warm-up; there healthy steps were skipped for it.
+    grad_norm: SeriesSettings = SeriesSettings(floor=0.05, minimum=64)
 
 
 class Reading(NamedTuple):

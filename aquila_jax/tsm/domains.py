@@ -37,6 +37,9 @@ class DomainSettings:
     jump_size: float = 0.05  # smaller is not worth a person's time
     fall_size: float = -0.7  # a domain whose loss halves has probably been seen before
     fall_steps: int = 1000  # before that, halving is learning
+    rise_size: float = 0.1  # of most domains at once
+    rise_noise: float = 6.0  # standard deviations of a block
+    rise_blocks: int = 3  # in a row; a bad batch is over sooner
 
 
 class DomainState(NamedTuple):
@@ -55,6 +58,7 @@ class DomainState(NamedTuple):
     noise: float
     drift: float  # CUSUM
     blocks: int
+    risen: int  # blocks in a row
 
 
 class Residuals(NamedTuple):
@@ -68,7 +72,7 @@ class Residuals(NamedTuple):
 def start(domains: int) -> DomainState:
     """Nothing seen of `domains` domains."""
     sums, zero, counts = np.zeros((2, domains)), np.zeros(domains), np.zeros(domains, np.int64)
-    return DomainState(*(sums,) * 4, zero, zero, counts, zero, zero, 0.0, 0.0, 0.0, 0)
+    return DomainState(*(sums,) * 4, zero, zero, counts, zero, zero, 0.0, 0.0, 0.0, 0, 0)
 
 
 def grow(state: DomainState, domains: int) -> DomainState:
@@ -135,6 +139,8 @@ def observe(
     state = state._replace(open_2M=nothing, open_odd_2M=nothing)
     residual = residuals(settings, state, both_2M)
     state, raised = _observe_jumps(settings, state, residual, step=step, names=names, seen=both_2M)
+    state, rises = _observe_rise(settings, state, residual, step=step)
+    raised += rises
     if seen_2M[1].any():
         residual = residuals(settings, state, seen_2M)
         state, drifts = _observe_drift(settings, state, residual, step=step)
@@ -145,10 +151,7 @@ def observe(
 def _observe_jumps(settings, state, residual, *, step, names, seen):
     """A domain that leaves its own past while the whole does not: a CUSUM for each domain."""
     judged_M = residual.known_M & (state.count_M >= settings.judged)
-    # The lower median: of two domains the calmer one stands for the whole.
-    known = np.sort(residual.log_ratio_M[residual.known_M])
-    whole = max(float(known[(len(known) - 1) // 2]), 0.0) if len(known) else 0.0
-    own_M = residual.log_ratio_M - whole
+    own_M = residual.log_ratio_M - max(_whole(residual), 0.0)
     noise_M = 1.2533 * state.noise_M / np.sqrt(np.maximum(seen[1], 1.0))
     z_M = np.minimum(own_M / np.maximum(noise_M, settings.jump_floor), settings.clip)
     jump_M = np.maximum(state.jump_M + judged_M * (z_M - settings.jump_allowance), 0.0)
@@ -167,6 +170,28 @@ def _observe_jumps(settings, state, residual, *, step, names, seen):
             alarms.make("domain_jump", step, confidence=sure, domain=names[domain], **evidence),
         )
     return _anchor(state, told_M), raised
+
+
+def _observe_rise(settings, state, residual, *, step):
+    """Most domains that leave their past at once, and stay away: no data of one domain does that."""
+    whole = _whole(residual)
+    deviation = max(1.2533 * state.noise, settings.drift_floor)
+    high = whole > max(settings.rise_size, settings.rise_noise * deviation)
+    risen = state.risen + 1 if high and state.blocks >= settings.judged else 0
+    state = state._replace(risen=risen)
+    if risen < settings.rise_blocks:
+        return state, ()
+    first = step - settings.rise_blocks * settings.block + 1
+    sure = alarms.confidence(whole / deviation)
+    evidence = {"rise": math.exp(whole) - 1, "first": first}
+    alarm = alarms.make("loss_jump", step, confidence=sure, **evidence)
+    return _anchor(state, residual.known_M)._replace(risen=0), (alarm,)
+
+
+def _whole(residual: Residuals) -> float:
+    """The lower median of all domains: of two the calmer one stands for the whole."""
+    known = np.sort(residual.log_ratio_M[residual.known_M])
+    return float(known[(len(known) - 1) // 2]) if len(known) else 0.0
 
 
 def _observe_drift(settings, state, residual, *, step):

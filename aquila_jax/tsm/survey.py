@@ -88,7 +88,8 @@ def _plateau(settings, state, context, loss):
     if not math.isfinite(state.slope) or context.tokens < rule.spacing * state.plateau_tokens:
         return state, ()
     sure, gain, threshold = progress.plateau(loss=loss, slope=state.slope, error=state.slope_error)
-    count = state.plateau_count + 1 if sure > rule.confidence else 0
+    flat = gain > -threshold  # a loss that rises is no plateau
+    count = state.plateau_count + 1 if flat and sure > rule.confidence else 0
     state = state._replace(plateau_count=count, plateau_tokens=float(context.tokens))
     if count < rule.confirmations:
         return state, ()

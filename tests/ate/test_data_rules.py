@@ -14,12 +14,20 @@ WEIGHTS = dict.fromkeys(LANGUAGES, 0.2)
 CHANCE = math.log(2048)
 
 
-def play(curves, *, steps=1000, languages=LANGUAGES, config=with_config(may=("gate",)), seed=0):
+def play(
+    curves,
+    *,
+    steps=1000,
+    languages=LANGUAGES,
+    config=with_config(may=("gate",)),
+    seed=0,
+    weights=None,
+):
     """Steps of a run whose domains follow `curves(name, tokens)`, and what was decided."""
     noise, decided = np.random.default_rng(seed), []
     names = list(languages)
     given = situation(step=1, config=config)
-    weights = {name: 1 / len(names) for name in names}
+    weights = weights or {name: 1 / len(names) for name in names}
     for step in range(1, steps + 1):
         tokens = 1280.0 * step
         losses = {name: curves(name, tokens) + 0.007 * noise.normal() for name in names}
@@ -62,9 +70,25 @@ def test_a_hard_domain_that_learns_is_left_alone(seed):
     assert play(learning, seed=seed) == ([], dict.fromkeys(LANGUAGES, 0.2))
 
 
+def test_what_stays_at_chance_is_gated_after_a_few_looks_unless_it_is_seldom_read():
+    decided, _ = play(garbage, steps=90)
+    assert [(each.step, each.evidence["domain"]) for each in decided] == [(60, "junk")]
+    rare = {"en_web": 0.24, "en_books": 0.24, "zh_web": 0.24, "zh_law": 0.24, "junk": 0.04}
+    assert not play(garbage, steps=90, weights=rare)[0]
+
+
 def test_a_flat_domain_that_is_not_hard_is_left_alone():
     flat = lambda name, tokens: 3.0 if name == "zh_law" else learning(name, tokens)  # noqa: E731
     assert not play(flat)[0]
+
+
+def test_where_all_domains_rise_none_is_gated():
+    """Damaged weights: the hardest domain is flat, too, and it is not its data."""
+
+    def damaged(name, tokens):
+        return learning(name, min(tokens, 600_000)) + 0.02 * max(tokens / 1280 - 470, 0) ** 0.8
+
+    assert not play(damaged)[0]
 
 
 def test_the_only_domain_of_a_language_is_left_to_a_person():

@@ -27,6 +27,15 @@ def test_the_guard_is_stricter_while_it_is_early():
     assert rate_rules.guard(situation(step=5, ratio=1.4e-3, reference=(1e-3, 1e-3))) is None
 
 
+@pytest.mark.parametrize("step", [5, 300])
+def test_what_the_guard_moved_it_holds_near_the_reference(step):
+    moved = dict(step=step, memory=remembering("guard"), control=with_control(lr_scale=0.5))
+    high = situation(ratio=1.3e-3, reference=(1e-3, 1e-3), **moved)
+    assert rate_rules.guard(high).changes["lr_scale"] == pytest.approx(0.5 / 1.3, rel=1e-3)
+    near = situation(ratio=1.2e-3, reference=(1e-3, 1e-3), **moved)
+    assert rate_rules.guard(near) is None
+
+
 def test_later_the_guard_only_halves_and_never_leaves_its_bounds():
     given = situation(ratio=0.3, reference=(0.01, 0.01))
     assert rate_rules.guard(given).changes == {"lr_scale": 0.5}

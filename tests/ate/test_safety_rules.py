@@ -62,6 +62,9 @@ def test_only_a_step_that_an_alarm_named_is_a_suspect():
     memory = PolicyState(clock=299, actions=(Action(200, 200, "back_off", "rate"),))
     rising = situation(alarm("slow_divergence", rise=0.2, share=1.0), memory=memory)
     assert "suspect_step" not in safety_rules.rewind(rising).request.arguments
+    broken = situation(alarm("loss_jump", rise=0.2, first=289))  # a block, and not a step
+    asked = safety_rules.rewind(broken).request.arguments
+    assert asked["to_step"] == 250 and "suspect_step" not in asked
 
 
 def test_odd_tokens_count_only_where_the_loss_is_in_trouble():

@@ -61,6 +61,14 @@ def test_spikes_are_found_and_clean_steps_are_not():
     assert false <= peers_false
 
 
+def test_a_norm_that_rises_in_a_warm_up_costs_no_steps():
+    """As in a healthy run of the gauntlet, whose 40th step was skipped for a norm of 1.54."""
+    norms = np.r_[np.geomspace(0.9, 0.55, 36), 0.7, 0.97, 1.0, 1.54, 0.85, 0.84, 1.1, 1.1]
+    noise = 0.05 * np.random.default_rng(0).standard_normal(len(norms))
+    verdicts, _ = obey(7.0 - 0.02 * np.arange(len(norms)), norms * np.exp(noise))
+    assert not any(skipped for skipped, _ in verdicts)
+
+
 def test_a_spike_does_not_hide_the_next_ones():
     """Several spikes in one window: the peers' rule widens on the first and misses the rest."""
     seen = {}

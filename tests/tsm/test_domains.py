@@ -65,7 +65,37 @@ def test_slow_divergence_is_told_with_all_domains_to_blame(rate):
 
 def test_a_rise_of_all_domains_is_no_domains_fault():
     raised, _ = run(lambda step: descent(step) * (1.3 if step > 1000 else 1.0))
-    assert {alarm.kind for alarm in raised} == {"slow_divergence"}
+    assert {alarm.kind for alarm in raised} == {"loss_jump", "slow_divergence"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("skipped", [False, True])
+def test_a_loss_that_jumps_in_most_domains_and_stays_there_is_told_with_its_beginning(
+    seed, skipped
+):
+    """Also where each step of it is refused, and teaches nothing."""
+    raised, _ = run(
+        lambda step: descent(step) * (np.array([1.3, 1.3, 1, 1.3]) if step > 1001 else 1.0),
+        usable=lambda step: not (skipped and step > 1001),
+        steps=1100,
+        seed=seed,
+    )
+    jump = next(alarm for alarm in raised if alarm.kind == "loss_jump")
+    assert jump.step == 1012 and jump.evidence["first"] == 1001  # that block began it
+    assert jump.evidence["rise"] == pytest.approx(0.28, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        lambda step: 2.0 if 1000 < step <= 1008 else 1.0,  # bad batches that are over
+        lambda step: np.array([1, 3, 1, 3]) if step > 1000 else 1.0,  # half of the domains
+        lambda step: 1.08 if step > 1000 else 1.0,
+    ],
+)
+def test_what_ends_or_touches_few_domains_or_is_small_is_no_jump_of_the_loss(factor):
+    raised, _ = run(lambda step: descent(step) * factor(step), steps=1200)
+    assert "loss_jump" not in {alarm.kind for alarm in raised}
 
 
 def test_one_bad_domain_is_named_and_the_others_are_not():

@@ -45,6 +45,12 @@ def test_a_plateau_needs_confirmation():
     assert plateaus == [680, 720]
 
 
+def test_a_loss_that_rises_is_no_plateau():
+    looks = (600, 640, 680, 720)
+    raised, _ = look(lambda n: [3.0 + n / 1e6, 3.1 + n / 1e6], looks=looks, noise=0.0005)
+    assert "plateau" not in [kind for _, kind in raised]
+
+
 def test_a_run_that_cannot_learn_is_told_and_a_slow_one_is_not():
     def hopeless(n):
         return [10.4, 10.4]
