@@ -91,8 +91,9 @@ def test_a_fault_that_does_not_repeat_is_the_hardwares(runs):
 
 def test_in_shadow_it_only_says_what_it_would_do(runs):
     with pytest.MonkeyPatch.context() as patch:
-        faults.mislabel(patch, *BAD)
+        faults.mislabel(patch, 77 * BATCH, 88 * BATCH)  # the norm is judged by then, too
         config = small.config(runs / "store", mode="shadow")
+        config = small.change(config, "schedule", total=100 * BATCH)
         assert small.run(config, runs / "shadow") == "finished"
     decided = of_kind(runs / "shadow", "decision")
     assert decided[0]["mode"] == "shadow" and decided[0]["request"]["kind"] == "rewind"
