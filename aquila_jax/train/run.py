@@ -1,6 +1,7 @@
 """One run at work: the devices' state, the host's state, and the files, kept in step."""
 
 import collections
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -34,21 +35,38 @@ class Run:
 
     def __init__(self, config: Config, workdir: Path, *, report: Callable[[str], None]):
         self.report = report
+        with contextlib.ExitStack() as opening:  # what fails here leaves nothing open
+            self._open(config, workdir, opening)
+            self.closing = opening.pop_all()
+
+    def _open(self, config: Config, workdir: Path, opening: contextlib.ExitStack) -> None:
         self.folder = Workdir(workdir, config, writes=jax.process_index() == 0)
+        opening.callback(self.folder.close)
         self.config = config = located(config, workdir)
         self.questions = suite.read(config.evaluate.questions)
         self.machine = opened(config, ())
         keep, every = config.train.keep, config.train.keep_every or None
         self.checkpoints = Checkpoints(self.folder.checkpoints, keep=keep, keep_every=every)
+        opening.callback(self.checkpoints.close)
         self.ring = Ring(config.mentor.snapshots)
-        self.records = Records(self.folder, lambda: self.machine.mentor.languages, report=report)
+        self.records = Records(
+            self.folder, lambda: self.machine.mentor.languages, report=self.report
+        )
         self.inbox = Inbox(self.folder)
-        self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
         self.inflight, self.reader = collections.deque(), Reader()
+        opening.callback(self.reader.close)
+        self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
+        opening.callback(self.watchdog.close)
         self.compiled: set[tuple[int, int, str]] = set()
         self.fleet, self.saved = Fleet(), None
 
     def __enter__(self) -> "Run":
+        with self.closing as closing:
+            self._begin()
+            self.closing = closing.pop_all()
+        return self
+
+    def _begin(self) -> None:
         begun = time.monotonic()
         like = abstract_state(self.machine.program, self.machine.mesh)
         restored = self.checkpoints.restore(like, report=self.report)
@@ -59,15 +77,11 @@ class Run:
         self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
         if restored is None:
             self.evaluate()
-        return self
 
     def __exit__(self, _, error: BaseException | None, __) -> None:
         if error is not None:
             self.folder.failed(self.host.step, error)
-        self.watchdog.close()
-        self.reader.close()
-        self.checkpoints.close()
-        self.folder.close()
+        self.closing.close()
 
     @property
     def finished(self) -> bool:

@@ -10,10 +10,11 @@ import pytest
 
 from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.core.journal import read_lines
-from aquila_jax.train import cycle
+from aquila_jax.train import cycle, run
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
 from aquila_jax.train.stop import StopSignal
+from aquila_jax.train.workdir import Workdir
 from tests.train import jobs, small
 
 
@@ -141,3 +142,23 @@ def test_two_runs_in_one_workdir_the_second_is_refused(runs, config):
     often = small.change(config, "train", report_seconds=0.0)
     assert train(often, runs / "shared", report=second, devices=jax.devices()[:1]) == "finished"
     assert said
+
+
+@pytest.mark.parametrize("broken", ["opened", "abstract_state"])
+def test_a_run_that_cannot_be_opened_lets_the_next_one_have_its_folder(
+    runs, config, broken, monkeypatch
+):
+    """At once, and although the failure is kept, with all that it holds."""
+
+    def fail(*_):
+        raise OSError("no route to host")
+
+    folder, released = runs / f"unopened-{broken}", []
+    close = Workdir.close
+    monkeypatch.setattr(Workdir, "close", lambda self: released.append(close(self)))
+    with monkeypatch.context() as patch:
+        patch.setattr(run, broken, fail)
+        with pytest.raises(OSError, match="no route to host") as kept:
+            small.run(config, folder)
+    assert len(released) == 1 and kept.value
+    Workdir(folder, config, writes=True).close()
