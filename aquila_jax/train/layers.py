@@ -1,11 +1,11 @@
 """Norms of weights, gradients and updates by layer: every leaf under `blocks` is `[N, ...]`."""
 
-import operator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from aquila_jax.core.sharding import spec
 from aquila_jax.core.signals import PARAMETER_TYPES
 from aquila_jax.model.transformer import Block, Transformer
 
@@ -22,15 +22,14 @@ class Squares(NamedTuple):
 
 def squares(model: Transformer) -> Squares:
     """Of the model, or of anything with its shape."""
-    return _of_each_weight(_layer_squares, model)
+    once = ("embed", "final_norm", "unembed")
+    rest = {name: _of_each_layer(getattr(model, name)[...][None]) for name in once}
+    return Squares(jax.tree.map(_of_each_layer, model.blocks), rest)
 
 
 def changes(before: Transformer, after: Transformer) -> tuple[Squares, Squares]:
-    """Those of `after - before` and those of `before`, from reading both once."""
-    both = _of_each_weight(_layer_changes, before, after)
-    is_pair = lambda x: type(x) is tuple  # noqa: E731
-    first, second = (jax.tree.map(operator.itemgetter(i), both, is_leaf=is_pair) for i in (0, 1))
-    return first, second
+    """Those of `after - before` and those of `before`."""
+    return squares(jax.tree.map(jnp.subtract, after, before)), squares(before)
 
 
 def global_norm(squares: Squares) -> jax.Array:
@@ -74,22 +73,14 @@ def _matrices(squares: Squares) -> list[jax.Array]:
     return [value for name, value in named.items() if not name.endswith("norm")]
 
 
-def _of_each_weight(measure, *models) -> Squares:
-    blocks = jax.tree.map(measure, *(model.blocks for model in models))
-    once = ("embed", "final_norm", "unembed")
-    rest = {n: measure(*(getattr(model, n)[...][None] for model in models)) for n in once}
-    return Squares(blocks, rest)
+def _of_each_layer(leaf: jax.Array) -> jax.Array:
+    """`[N, ...]` to `[N]`, as a product of the weight with itself.
 
-
-def _layer_squares(leaf: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.square(leaf), axis=tuple(range(1, leaf.ndim)))
-
-
-def _layer_changes(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """One reduction of two operands: XLA on CPU would write out the squares for two of one."""
-    zero = jnp.zeros((), before.dtype)
-    squared = jnp.square(after - before), jnp.square(before)
-    add = lambda x, y: (x[0] + y[0], x[1] + y[1])  # noqa: E731
-    changed, were = jax.lax.reduce(squared, (zero, zero), add, (before.ndim - 1,))
-    axes = tuple(range(1, changed.ndim))
-    return jnp.sum(changed, axis=axes), jnp.sum(were, axis=axes)
+    XLA takes that in vectors on a CPU, where a plain sum goes number by number, and in one pass on
+    a TPU, where a sum over the last axis was copied first.
+    """
+    axes = list(range(leaf.ndim))
+    return jnp.einsum(
+        leaf, axes, leaf, axes, [0],
+        precision="highest", preferred_element_type=jnp.float32, out_sharding=spec("N"),
+    )  # fmt: skip
