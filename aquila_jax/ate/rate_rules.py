@@ -25,9 +25,10 @@ def guard(s: Situation) -> Proposal | None:
     0.5 later; early already above 1.5 times, since the weights that such a rate blows up hide
     it from then on. Three times the best rate shows 1.7 to 2.0 then and 1.1 later, the best
     rate 0.7 to 1.0; ten times, lowered once to 3.7 times, was never seen again and cost 1.9 %
-    of the loss. What this rule moved last it holds between 0.8 and 1.25: nothing else knows how
-    far off the plan was, and a rate left at 1.3 to 1.6 times the right one cost 0.9 %. Below 1/2.5 it may rise above
-    the plan where `most_lr_scale` allows. Without a reference this rule is silent.
+    of the loss. A rate that this rule moved last it holds between 0.8 and 1.25 times: the plan
+    says nothing of the right one then, and one left at 1.3 to 1.6 times it cost 0.9 %. Below
+    1/2.5 it may rise above the plan where `most_lr_scale` allows. Without a reference this rule is
+    silent.
     """
     ratio, scale = s.assessment.update_ratio, s.control.lr_scale
     if s.reference is None or not ratio > 0:
