@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Mapping
 
 from aquila_jax.ate.situation import Proposal, Situation
 
@@ -9,6 +10,7 @@ LOOKS, LEAST_LOOKS = 8, 6  # one a window; what a slope is fitted to
 FLAT = -0.12  # nats per ln(token); a domain that learns falls faster
 HARD = 0.25  # of the way from the other domains' loss to that of chance
 NOTHING, LEFT = 0.99, 0.9  # of chance: the least loss of who learned nothing; the most of who did
+CHANCE_STEPS = 16  # in a row
 OPTIMISTIC = 2.6  # standard errors: 99 % of slopes are above that
 CONFIRMATIONS = 3  # looks in a row
 FLOOR = 0.002  # of the mixture, so that it would be seen if the domain became learnable
@@ -22,24 +24,24 @@ def gate(s: Situation) -> Proposal | None:
     Why: 30 % of random tokens cost a run 0.33 nats on its other domains; a domain whose loss
     is a quarter of the way to chance, and whose slope is flat even by its optimistic bound in
     three looks, was garbage in all pilot runs, and no good domain ever was that (science
-    3.4). One that is read as much as others and still stands at chance, where they have left it, is
-    so sooner: no domain of 20,000 looks at 100 runs was, but for garbage. Where the others rise, too, it is the weights that are damaged. The only domain of a language is left to a person. Needs leave ("gate" in `may`).
+    3.4). In the first tenth 16 steps are enough, for one that is read as much as others and stands
+    at chance where they have left it: no good domain of 100 runs did so for a single step. Where
+    the others rise, too, it is the weights that are damaged. The only domain of a language is left
+    to a person. Needs leave ("gate" in `may`).
     """
     if "gate" not in s.config.may:
         return None
     for name, weight in s.weights.items():
-        if s.memory.streaks.get(f"gate/{name}", 0) < CONFIRMATIONS or weight <= 2 * FLOOR:
+        streaks = s.memory.streaks
+        chance = streaks.get(f"chance/{name}", 0) >= CHANCE_STEPS
+        hopeless = streaks.get(f"gate/{name}", 0) >= CONFIRMATIONS
+        if not (chance or hopeless) or weight <= 2 * FLOOR or not _has_sister(s, name):
             continue
-        if not _has_sister(s, name):
-            continue
-        rest = sum(share for other, share in s.weights.items() if other != name)
-        weights = {
-            other: FLOOR if other == name else share * (1 - FLOOR) / rest
-            for other, share in s.weights.items()
-        }
-        slope, error = line(s.memory.looks[name])
-        evidence = {"domain": name, "loss": s.assessment.domain_loss[name]}
-        return Proposal(weights=weights, evidence=evidence | {"slope": slope, "error": error})
+        evidence = {"domain": name, "loss": s.assessment.domain_loss[name], "chance": s.chance}
+        if hopeless:
+            slope, error = line(s.memory.looks[name])
+            evidence |= {"slope": slope, "error": error}
+        return Proposal(weights=_floored(s.weights, name), evidence=evidence)
     return None
 
 
@@ -62,11 +64,17 @@ def mix(s: Situation) -> Proposal | None:
 
 
 def look(s: Situation) -> tuple[dict[str, tuple[tuple[float, float], ...]], dict[str, int]]:
-    """What is remembered of each domain, and how many looks in a row found it hopeless."""
+    """What is remembered of each domain, and how many steps or looks in a row found it hopeless."""
+    streaks = s.memory.streaks | {
+        f"chance/{name}": s.memory.streaks.get(f"chance/{name}", 0) + 1
+        if _at_chance(s, name)
+        else 0
+        for name in s.assessment.domain_loss
+    }
     if s.assessment.step % s.window:
-        return s.memory.looks, s.memory.streaks
+        return s.memory.looks, streaks
     at = math.log(max(s.tokens, 1.0))
-    looks, streaks = {}, dict(s.memory.streaks)
+    looks = {}
     for name, loss in s.assessment.domain_loss.items():
         looks[name] = (*s.memory.looks.get(name, ())[-(LOOKS - 1) :], (at, loss))
     for name in looks:
@@ -86,18 +94,29 @@ def line(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
 
 
 def _hopeless(s: Situation, looks: dict, name: str) -> bool:
-    loss = s.assessment.domain_loss[name]
-    others = [other for key, other in s.assessment.domain_loss.items() if key != name]
-    if not others or _rising(looks, name):
-        return False
-    usual = statistics.median(others)
-    if loss > NOTHING * s.chance and usual < LEFT * s.chance and _much_read(s, name):
-        return True
+    loss, usual = s.assessment.domain_loss[name], _others(s, name)
     young = len(looks[name]) < LEAST_LOOKS or s.progress < FIRST_PROGRESS
-    if young or loss <= usual + HARD * (s.chance - usual):
+    if usual is None or young or loss <= usual + HARD * (s.chance - usual):
         return False
     slope, error = line(looks[name])
-    return slope - OPTIMISTIC * error > FLAT
+    return slope - OPTIMISTIC * error > FLAT and not _rising(looks, name)
+
+
+def _at_chance(s: Situation, name: str) -> bool:
+    """While all are new; whoever joins later needs time, and what is seldom read needs it, too."""
+    loss, usual = s.assessment.domain_loss[name], _others(s, name)
+    if usual is None or s.progress >= FIRST_PROGRESS:
+        return False
+    shares = [share for other, share in s.weights.items() if other != name]
+    much_read = s.weights.get(name, 0.0) >= statistics.median(shares or [math.inf])
+    return loss > NOTHING * s.chance and much_read
+
+
+def _others(s: Situation, name: str) -> float | None:
+    """The median loss of the other domains; None if they have not left chance, either."""
+    losses = [loss for other, loss in s.assessment.domain_loss.items() if other != name]
+    usual = statistics.median(losses or [math.inf])
+    return usual if usual < LEFT * s.chance else None
 
 
 def _rising(looks: dict, name: str) -> bool:
@@ -106,10 +125,12 @@ def _rising(looks: dict, name: str) -> bool:
     return bool(slopes) and statistics.median(slopes) > 0
 
 
-def _much_read(s: Situation, name: str) -> bool:
-    """What is seldom read may stand at chance for long."""
-    shares = [share for other, share in s.weights.items() if other != name]
-    return s.weights.get(name, 0.0) >= statistics.median(shares or [math.inf])
+def _floored(weights: Mapping[str, float], name: str) -> dict[str, float]:
+    rest = sum(share for other, share in weights.items() if other != name)
+    return {
+        other: FLOOR if other == name else share * (1 - FLOOR) / rest
+        for other, share in weights.items()
+    }
 
 
 def _has_sister(s: Situation, name: str) -> bool:

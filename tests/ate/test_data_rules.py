@@ -70,11 +70,16 @@ def test_a_hard_domain_that_learns_is_left_alone(seed):
     assert play(learning, seed=seed) == ([], dict.fromkeys(LANGUAGES, 0.2))
 
 
-def test_what_stays_at_chance_is_gated_after_a_few_looks_unless_it_is_seldom_read():
+def test_what_stays_at_chance_at_first_is_gated_soon_unless_it_is_seldom_read():
     decided, _ = play(garbage, steps=90)
-    assert [(each.step, each.evidence["domain"]) for each in decided] == [(60, "junk")]
+    assert [(each.step, each.evidence["domain"]) for each in decided] == [(16, "junk")]
+    assert decided[0].evidence["loss"] > data_rules.NOTHING * decided[0].evidence["chance"]
     rare = {"en_web": 0.24, "en_books": 0.24, "zh_web": 0.24, "zh_law": 0.24, "junk": 0.04}
     assert not play(garbage, steps=90, weights=rare)[0]
+
+
+def test_where_nothing_is_learned_no_domain_is_to_blame():
+    assert not play(lambda name, tokens: 7.64 + (name == "junk") * 0.1)[0]
 
 
 def test_a_flat_domain_that_is_not_hard_is_left_alone():
