@@ -83,7 +83,11 @@ def to_json(memory: PolicyState) -> dict:
 
 
 def from_json(value: Mapping[str, Any]) -> PolicyState:
-    """What `to_json` was given, also after JSON has made lists of its tuples."""
+    """What `to_json` was given, also after JSON has made lists of its tuples.
+
+    What an older version did not have is as at the start.
+    """
+    value = to_json(PolicyState()) | dict(value)
     trial = value["trial"]
     if trial is not None:
         changed = {name: tuple(pair) for name, pair in trial["changed"].items()}

@@ -58,7 +58,7 @@ class DomainState(NamedTuple):
     noise: float
     drift: float  # CUSUM
     blocks: int
-    risen: int  # blocks in a row
+    risen: int = 0  # blocks in a row
 
 
 class Residuals(NamedTuple):
@@ -72,7 +72,7 @@ class Residuals(NamedTuple):
 def start(domains: int) -> DomainState:
     """Nothing seen of `domains` domains."""
     sums, zero, counts = np.zeros((2, domains)), np.zeros(domains), np.zeros(domains, np.int64)
-    return DomainState(*(sums,) * 4, zero, zero, counts, zero, zero, 0.0, 0.0, 0.0, 0, 0)
+    return DomainState(*(sums,) * 4, zero, zero, counts, zero, zero, 0.0, 0.0, 0.0, 0)
 
 
 def grow(state: DomainState, domains: int) -> DomainState:

@@ -21,9 +21,12 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type, data: Any) -> Any:
-    """The state of type `kind` that `to_json` wrote; unknown or missing fields are errors."""
+    """The state of type `kind` that `to_json` wrote; unknown or missing fields are errors.
+
+    A field that an older version did not have is its default, if it has one.
+    """
     if hasattr(kind, "_fields"):
-        fields = kind.__annotations__
+        fields, data = kind.__annotations__, kind._field_defaults | data
         if set(fields) != set(data):
             odd = sorted(set(fields) ^ set(data))
             raise ValueError(

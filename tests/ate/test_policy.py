@@ -210,6 +210,9 @@ def test_the_memory_comes_back_from_json():
     assert memory.from_json(json.loads(json.dumps(memory.to_json(state)))) == state
     fresh = memory.from_json(json.loads(json.dumps(memory.to_json(PolicyState()))))
     assert fresh.loss != fresh.loss and fresh._replace(loss=0) == PolicyState(loss=0)
+    older = memory.to_json(state)
+    del older["waiting"]  # which came later
+    assert memory.from_json(older) == state._replace(waiting=())
 
 
 def test_the_clock_goes_on_where_steps_go_back():

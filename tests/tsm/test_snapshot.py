@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from aquila_jax.tsm import snapshot
+from aquila_jax.tsm import domains, snapshot
 
 
 class Inner(NamedTuple):
@@ -36,3 +36,9 @@ def test_another_version_is_refused():
     data = snapshot.to_json(Inner(np.zeros(1), 1.0))
     with pytest.raises(ValueError, match=r"differ in \['value'\]"):
         snapshot.from_json(Inner, {"numbers": data["numbers"]})
+
+
+def test_a_field_with_a_default_may_be_missing_as_an_older_version_had_none():
+    older = snapshot.to_json(domains.start(2))
+    del older["risen"]
+    assert snapshot.from_json(domains.DomainState, older).risen == 0
