@@ -20,6 +20,7 @@ from aquila_jax.train.workdir import Workdir
 
 EVERY = 5  # steps between two looks
 REST = 10.0  # seconds at least, where a look is a request over the network
+TRIES = 10  # looks at a source that cannot be reached before its order is refused
 UNFIT = (ValueError, TypeError, ArithmeticError)  # an order must not end the run, whatever it says
 
 
@@ -42,7 +43,7 @@ class Inbox:
 
     def __init__(self, folder: Workdir):
         self.folder, self.home = folder, places.join(folder.home, "steer")
-        self.looked = -REST
+        self.looked, self.unreached = -REST, 0
         self.accepted: list[dict] = agree.told(self._read_accepted())
 
     def taken(self, host: HostState) -> dict | None:
@@ -108,6 +109,11 @@ class Inbox:
                 content = trace.rows_of(machine.stream, documents)
         except (*UNFIT, OSError) as error:
             reason = _reason(error)
+            lasting = isinstance(error, (*UNFIT, FileNotFoundError, PermissionError))
+            self.unreached += 1
+            if not lasting and self.unreached < TRIES:
+                return None  # storage that is away for a moment
+        self.unreached = 0
         return [files[0].rpartition("/")[2], text, source, content, reason]
 
     def _files(self, part: str) -> list[str]:

@@ -12,7 +12,7 @@ from aquila_jax.dmu.sample import DOMAINS
 from aquila_jax.dmu.store import open_store
 from aquila_jax.dmu.stream import SPLIT, Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import inbox, look, orders
+from aquila_jax.train import inbox, look, newcomers, orders
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.replay import replay
 from tests.train import small
@@ -113,6 +113,39 @@ def test_storage_that_does_not_answer_is_asked_again_at_the_next_look(
         assert waiting.orders(host, machine) == []
     [taken] = waiting.orders(host, machine)
     assert taken["control"] == {"lr_scale": 0.5}
+
+
+def looked_into(folder, host, monkeypatch, failures):
+    """How an order to add a source fares, look by look, where reading the source fails so."""
+    (folder / "config.json").write_text("{}")
+    inbox.hand_in(folder, order(add_source="gs://bucket/more"))
+    told = []
+    kept = types.SimpleNamespace(
+        home=str(folder), path=folder, writes=True, event=lambda *_, why, **__: told.append(why)
+    )
+    languages, left = types.SimpleNamespace(languages=LANGUAGES), iter(failures)
+    stream = types.SimpleNamespace(store=None)
+    machine = types.SimpleNamespace(mentor=languages, stream=stream, config=None)
+
+    def inspect(*_):
+        raise next(left)
+
+    monkeypatch.setattr(newcomers, "inspect", inspect)
+    waiting, looks = inbox.Inbox(kept), []
+    for _ in failures:
+        looks.append(waiting.orders(host, machine) or list(told))
+    return looks
+
+
+def test_an_order_waits_while_its_source_is_away_but_not_for_ever(host, tmp_path, monkeypatch):
+    away = OSError("gs://bucket/more cannot be read (503).")
+    looks = looked_into(tmp_path, host, monkeypatch, [away] * inbox.TRIES)
+    assert looks == [[]] * (inbox.TRIES - 1) + [[str(away)]]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no store there"), ValueError("no store")])
+def test_a_source_that_is_not_there_is_refused_at_once(host, tmp_path, monkeypatch, error):
+    assert looked_into(tmp_path, host, monkeypatch, [error]) == [[str(error)]]
 
 
 @pytest.fixture(scope="module")
