@@ -87,11 +87,15 @@ def notice(state: PolicyState, s: Situation) -> PolicyState:
     return state._replace(looks=looks, streaks=streaks)
 
 
-def steered(state: PolicyState, changes: dict[str, float]) -> PolicyState:
-    """A person set fields of the control: rules do not raise the rate above that again."""
-    if "lr_scale" in changes:
-        state = state._replace(ceiling=changes["lr_scale"])
-    return state
+def steered(state: PolicyState, changes: dict[str, float], *, step: int) -> PolicyState:
+    """A person set fields of the control: rules do not raise the rate above that again.
+
+    Nor is a rate that was set the guard's any more, to hold as near the reference as its own.
+    """
+    if "lr_scale" not in changes:
+        return state
+    action = Action(state.clock, step, "steer", "rate")
+    return state._replace(ceiling=changes["lr_scale"], actions=(*state.actions, action))
 
 
 def grown(state: PolicyState, factor: float) -> PolicyState:

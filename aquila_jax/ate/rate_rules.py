@@ -122,5 +122,5 @@ def _lowered_by(s: Situation, *rules: str) -> bool:
 
 def _moved_by(s: Situation, *rules: str) -> bool:
     """Whether the last to touch the rate was one of these."""
-    action = last(s.memory, "guard", "back_off", "rewind", "recover", "calm_logits")
+    action = last(s.memory, "guard", "back_off", "rewind", "recover", "calm_logits", "steer")
     return action is not None and action.rule in rules

@@ -96,7 +96,7 @@ def apply(host: HostState, order: dict) -> tuple[HostState, list[dict]]:
     if content := order.get("content"):
         line |= {"documents": order["documents"], "content": content}
         host = hosts.leave_out(host, content)
-    remembered = policy.steered(host.mentor.policy, order["control"])
+    remembered = policy.steered(host.mentor.policy, order["control"], step=host.step)
     host = dataclasses.replace(
         host, steers=host.steers + 1, mentor=host.mentor._replace(policy=remembered)
     )

@@ -66,7 +66,7 @@ def begun(config: Config, host: HostState, evidence: dict) -> Followed:
     lines = mentor.decided(config.mentor.mode, decision, host.control)
     if config.mentor.mode != "act":
         return host, lines
-    remembered = policy.steered(host.mentor.policy, {"lr_scale": scale})
+    remembered = policy.steered(host.mentor.policy, {"lr_scale": scale}, step=host.step)
     host, more = hosts.obey(host, decision)
     host = dataclasses.replace(host, mentor=host.mentor._replace(policy=remembered))
     return host, [*lines, *more]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aquila_jax.ate import rate_rules
+from aquila_jax.ate import policy, rate_rules
 from aquila_jax.ate.memory import Action, PolicyState
 from tests.ate.situations import alarm, situation, with_config, with_control
 
@@ -94,6 +94,14 @@ def test_a_persons_rate_is_the_ceiling_of_all_rules():
     assert rate_rules.recover(situation(memory=memory, control=control)) is None
     low = situation(memory=memory, control=control, ratio=1e-4, reference=(0.01, 0.01))
     assert rate_rules.guard(low) is None
+
+
+def test_a_rate_that_a_person_set_is_held_as_loosely_as_the_plan():
+    given = dict(step=300, reference=(1e-3, 1e-3))
+    state = policy.steered(remembering("guard"), {"lr_scale": 0.6}, step=290)
+    assert rate_rules.guard(situation(ratio=2e-3, memory=state, **given)) is None
+    assert rate_rules.guard(situation(ratio=2e-3, memory=remembering("guard"), **given))
+    assert rate_rules.guard(situation(ratio=3e-3, memory=state, **given))
 
 
 def test_back_off_needs_a_divergence_of_nearly_all_domains():
