@@ -14,7 +14,7 @@ SKIP_STEPS = 100  # after the last bad step, or two windows in a short run
 GENTLER = 0.7
 SEEN_LATE = 24  # steps: as long as bad data may have been read before anybody is sure
 POINTING = ("non_finite_burst", "repeated_spikes")  # alarms that name the first bad step
-BROKEN = (*POINTING, "loss_jump")  # of damage; the last one names a block that it began in
+BROKEN = (*POINTING, "loss_jump")  # of damage; the last one names a block, and may have a suspect
 JUMP = 1.1  # times its loss before: a domain does not learn to be so much worse
 
 
@@ -127,8 +127,9 @@ def _back(
     more = max(min(SKIP_STEPS, 2 * s.window), 2 * span)
     exclude = [begin, s.sequences + more * s.batch]
     asked = {"to_step": to_step, "exclude": exclude}
-    if evidence["alarm"] in POINTING:
-        asked["suspect_step"] = first
+    suspect = first if evidence["alarm"] in POINTING else evidence.get("suspect")
+    if suspect is not None:
+        asked["suspect_step"] = suspect
     return Proposal(changes or {}, Request("rewind", asked), evidence, delay=step - to_step)
 
 

@@ -59,6 +59,7 @@ class DomainState(NamedTuple):
     drift: float  # CUSUM
     blocks: int
     risen: int = 0  # blocks in a row
+    bar: float = 0.0  # that they are above; from before, since they move gap and noise
 
 
 class Residuals(NamedTuple):
@@ -174,15 +175,17 @@ def _observe_jumps(settings, state, residual, *, step, names, seen):
 
 def _observe_rise(settings, state, residual, *, step):
     """Most domains that leave their past at once, and stay away: no data of one domain does that."""
-    whole = _whole(residual)
-    deviation = max(1.2533 * state.noise, settings.drift_floor)
-    high = whole > max(settings.rise_size, settings.rise_noise * deviation)
-    risen = state.risen + 1 if high and state.blocks >= settings.judged else 0
-    state = state._replace(risen=risen)
+    whole, bar = _whole(residual), state.bar
+    if not state.risen:
+        deviation = max(1.2533 * state.noise, settings.drift_floor)
+        size = max(settings.rise_size, settings.rise_noise * deviation)
+        bar = min(state.gap, 0.0) + size  # a loss that falls fast is below its slow average
+    risen = state.risen + 1 if whole > bar and state.blocks >= settings.judged else 0
+    state = state._replace(risen=risen, bar=bar)
     if risen < settings.rise_blocks:
         return state, ()
     first = step - settings.rise_blocks * settings.block + 1
-    sure = alarms.confidence(whole / deviation)
+    sure = alarms.confidence(settings.rise_noise)  # at least
     evidence = {"rise": math.exp(whole) - 1, "first": first}
     alarm = alarms.make("loss_jump", step, confidence=sure, **evidence)
     return _anchor(state, residual.known_M)._replace(risen=0), (alarm,)

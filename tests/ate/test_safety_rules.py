@@ -65,6 +65,8 @@ def test_only_a_step_that_an_alarm_named_is_a_suspect():
     broken = situation(alarm("loss_jump", rise=0.2, first=289))  # a block, and not a step
     asked = safety_rules.rewind(broken).request.arguments
     assert asked["to_step"] == 250 and "suspect_step" not in asked
+    spiked = situation(alarm("loss_jump", rise=0.2, first=289, suspect=291))
+    assert safety_rules.rewind(spiked).request.arguments["suspect_step"] == 291
 
 
 def test_odd_tokens_count_only_where_the_loss_is_in_trouble():

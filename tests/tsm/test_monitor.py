@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -89,6 +90,14 @@ def fault_divergence(step, fields):
     }
 
 
+def fault_jump(step, fields, times=1.3):
+    factor = times if step > 402 else 1.0
+    return fields | {
+        "loss": fields["loss"] * factor,
+        "domain_nats_M": fields["domain_nats_M"] * factor,
+    }
+
+
 def fault_nan(step, fields):
     return fields | ({"loss": np.nan, "grad_norm": np.nan, "skipped": 1.0} if step == 400 else {})
 
@@ -136,6 +145,7 @@ def fault_unlearnable(step, fields):
     [
         (fault_spike, "spike", 401),
         (fault_divergence, "slow_divergence", 500),
+        (fault_jump, "loss_jump", 416),
         (fault_nan, "non_finite", 400),
         (fault_domain, "domain_jump", 500),
         (fault_logits, "output_logit_growth", 550),
@@ -153,6 +163,17 @@ def test_planted_faults_are_told_in_time(fault, kind, by):
     assert first.step <= by
     assert 0 < first.confidence <= 1
     json.dumps(dataclasses.asdict(first), allow_nan=False)
+
+
+def test_a_jump_of_the_loss_has_its_first_spike_for_a_suspect():
+    def jumps(times):
+        change = functools.partial(fault_jump, times=times)
+        assessments, _ = watch(synthetic.run(3, 420, change=change))
+        return [a.evidence for x in assessments for a in x.alarms if a.kind == "loss_jump"]
+
+    [high], [low] = jumps(2.0), jumps(1.3)
+    assert (high["first"], high["suspect"]) == (401, 403)
+    assert low["first"] == 401 and "suspect" not in low  # no step alone stood out
 
 
 def test_spikes_name_the_domain_to_blame():
