@@ -60,6 +60,7 @@ class DomainState(NamedTuple):
     blocks: int
     risen: int = 0  # blocks in a row
     bar: float = 0.0  # that they are above; from before, since they move gap and noise
+    late_K: np.ndarray = np.zeros(0)  # excess of each late step
 
 
 class Residuals(NamedTuple):
@@ -129,6 +130,9 @@ def observe(
     names: tuple[str, ...],
 ) -> tuple[DomainState, tuple[Alarm, ...]]:
     """One step with the nats and targets of each domain; `usable` false for an outlier."""
+    latest = _excess(residuals(settings, state, seen_2M))
+    late = settings.rise_blocks * settings.block + 1
+    state = state._replace(late_K=np.append(state.late_K[1 - late :], latest))
     if usable:
         state = state._replace(open_2M=state.open_2M + seen_2M)
     elif np.isfinite(seen_2M).all():
@@ -187,8 +191,18 @@ def _observe_rise(settings, state, residual, *, step):
     first = step - settings.rise_blocks * settings.block + 1
     sure = alarms.confidence(settings.rise_noise)  # at least
     evidence = {"rise": math.exp(whole) - 1, "first": first}
+    rises_K = np.nan_to_num(np.diff(state.late_K))
+    if len(rises_K) and rises_K.max() > whole / 2:  # all at once: a step that may be done once more
+        evidence["suspect"] = first + int(rises_K.argmax())
     alarm = alarms.make("loss_jump", step, confidence=sure, **evidence)
     return _anchor(state, residual.known_M)._replace(risen=0), (alarm,)
+
+
+def _excess(residual: Residuals) -> float:
+    """Logarithm of what all cost together over what they should have; NaN if none is known."""
+    usual_M = residual.usual_M * residual.known_M
+    seen = float(usual_M @ np.exp(residual.log_ratio_M))
+    return math.log(seen / float(usual_M.sum())) if seen else math.nan
 
 
 def _whole(residual: Residuals) -> float:
@@ -199,12 +213,9 @@ def _whole(residual: Residuals) -> float:
 
 def _observe_drift(settings, state, residual, *, step):
     """A slow rise of the whole: CUSUM of the fast average against the slow one (science 1.2)."""
-    usual = float(residual.usual_M @ residual.known_M)
-    if not usual:
+    value, usual = _excess(residual), float(residual.usual_M @ residual.known_M)
+    if math.isnan(value):
         return state, ()
-    value = math.log(
-        float(residual.usual_M @ (np.exp(residual.log_ratio_M) * residual.known_M)) / usual
-    )
     deviation = max(1.2533 * state.noise, settings.drift_floor)
     value = min(value, settings.clip * deviation) if state.blocks else value
     gap = state.gap + settings.fast * (value - state.gap)

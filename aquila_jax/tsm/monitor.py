@@ -106,7 +106,7 @@ def observe(
     odd = signals.token_oddity_MC
     seen, strange = tokens.observe(state.tokens, odd, step=step, names=settings.domains)
     state = state._replace(detector=detector, tokens=seen)
-    raised = tuple(_with_suspect(detector, alarm) for alarm in raised) + more + strange
+    raised = raised + more + strange
     state, wrong = _observe_supply(settings, state, signals, context)
     raised = raised + wrong
 
@@ -204,14 +204,6 @@ def _with_blame(settings, state, seen_2M, alarm):
     residual = domains.residuals(settings.domain, state.domain, seen_2M)
     evidence = alarm.evidence | {"blame": domains.blame(residual, settings.domains)}
     return alarms.make("spike", alarm.step, confidence=alarm.confidence, **evidence)
-
-
-def _with_suspect(detector, alarm):
-    """Of a jump of the loss the first spike is the step that may be done once more."""
-    spikes = detector.spikes[detector.spikes >= alarm.evidence.get("first", math.inf)]
-    if alarm.kind != "loss_jump" or not len(spikes):
-        return alarm
-    return dataclasses.replace(alarm, evidence=alarm.evidence | {"suspect": int(spikes[0])})
 
 
 def _assess(settings, state, signals, *, context, verdict):

@@ -26,7 +26,7 @@ def from_json(kind: type, data: Any) -> Any:
     A field that an older version did not have is its default, if it has one.
     """
     if hasattr(kind, "_fields"):
-        fields, data = kind.__annotations__, kind._field_defaults | data
+        fields, data = kind.__annotations__, to_json(kind._field_defaults) | data
         if set(fields) != set(data):
             odd = sorted(set(fields) ^ set(data))
             raise ValueError(

@@ -83,6 +83,15 @@ def test_a_loss_that_jumps_in_most_domains_and_stays_there_is_told_with_its_begi
     jump = next(alarm for alarm in raised if alarm.kind == "loss_jump")
     assert jump.step == 1012 and jump.evidence["first"] == 1001  # that block began it
     assert jump.evidence["rise"] == pytest.approx(0.28, abs=0.06)
+    assert jump.evidence["suspect"] == 1002
+
+
+def test_a_loss_that_climbs_step_by_step_has_no_suspect():
+    raised, _ = run(
+        lambda step: descent(step) * math.exp(0.03 * max(0, min(step - 1000, 20))), steps=1100
+    )
+    jump = next(alarm for alarm in raised if alarm.kind == "loss_jump")
+    assert "suspect" not in jump.evidence
 
 
 @pytest.mark.parametrize(
