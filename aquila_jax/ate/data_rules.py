@@ -65,21 +65,19 @@ def mix(s: Situation) -> Proposal | None:
 
 def look(s: Situation) -> tuple[dict[str, tuple[tuple[float, float], ...]], dict[str, int]]:
     """What is remembered of each domain, and how many steps or looks in a row found it hopeless."""
-    streaks = s.memory.streaks | {
-        f"chance/{name}": s.memory.streaks.get(f"chance/{name}", 0) + 1
-        if _at_chance(s, name)
-        else 0
-        for name in s.assessment.domain_loss
-    }
+    before = s.memory.streaks
+    streaks = {key: count for key, count in before.items() if not key.startswith("chance/")}
+    streaks |= {f"chance/{name}": before.get(f"chance/{name}", 0) + 1 for name in _at_chance(s)}
     if s.assessment.step % s.window:
         return s.memory.looks, streaks
     at = math.log(max(s.tokens, 1.0))
     looks = {}
     for name, loss in s.assessment.domain_loss.items():
         looks[name] = (*s.memory.looks.get(name, ())[-(LOOKS - 1) :], (at, loss))
+    usual = _of_the_others(s.assessment.domain_loss)
     for name in looks:
-        before = streaks.get(f"gate/{name}", 0)
-        streaks[f"gate/{name}"] = before + 1 if _hopeless(s, looks, name) else 0
+        hopeless = _hopeless(s, looks, name, usual[name])
+        streaks[f"gate/{name}"] = streaks.get(f"gate/{name}", 0) + 1 if hopeless else 0
     return looks, streaks
 
 
@@ -93,30 +91,40 @@ def line(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
     return slope, math.sqrt(left / (len(points) - 2) / spread)
 
 
-def _hopeless(s: Situation, looks: dict, name: str) -> bool:
-    loss, usual = s.assessment.domain_loss[name], _others(s, name)
+def _hopeless(s: Situation, looks: dict, name: str, usual: float) -> bool:
+    loss = s.assessment.domain_loss[name]
     young = len(looks[name]) < LEAST_LOOKS or s.progress < FIRST_PROGRESS
-    if usual is None or young or loss <= usual + HARD * (s.chance - usual):
+    learned = usual < LEFT * s.chance  # or it is not this domain's fault
+    if young or not learned or loss <= usual + HARD * (s.chance - usual):
         return False
     slope, error = line(looks[name])
     return slope - OPTIMISTIC * error > FLAT and not _rising(looks, name)
 
 
-def _at_chance(s: Situation, name: str) -> bool:
+def _at_chance(s: Situation) -> list[str]:
     """While all are new; whoever joins later needs time, and what is seldom read needs it, too."""
-    loss, usual = s.assessment.domain_loss[name], _others(s, name)
-    if usual is None or s.progress >= FIRST_PROGRESS:
-        return False
-    shares = [share for other, share in s.weights.items() if other != name]
-    much_read = s.weights.get(name, 0.0) >= statistics.median(shares or [math.inf])
-    return loss > NOTHING * s.chance and much_read
+    losses = s.assessment.domain_loss
+    found = [name for name, loss in losses.items() if loss > NOTHING * s.chance]
+    if not found or s.progress >= FIRST_PROGRESS:
+        return []
+    usual, shares = _of_the_others(losses), _of_the_others(s.weights)
+    return [
+        name for name in found
+        if usual[name] < LEFT * s.chance and s.weights.get(name, 0.0) >= shares.get(name, math.inf)
+    ]  # fmt: skip
 
 
-def _others(s: Situation, name: str) -> float | None:
-    """The median loss of the other domains; None if they have not left chance, either."""
-    losses = [loss for other, loss in s.assessment.domain_loss.items() if other != name]
-    usual = statistics.median(losses or [math.inf])
-    return usual if usual < LEFT * s.chance else None
+def _of_the_others(values: Mapping[str, float]) -> dict[str, float]:
+    """For each the median of all others; infinite where there are none."""
+    names = sorted(values, key=values.get)
+    ordered, middle = [values[name] for name in names], (len(names) - 1) / 2
+    low, high = math.ceil(middle) - 1, math.floor(middle)  # of what is left without one
+
+    def median(rank: int) -> float:
+        return (ordered[low + (low >= rank)] + ordered[high + (high >= rank)]) / 2
+
+    alone = len(names) < 2
+    return {name: math.inf if alone else median(rank) for rank, name in enumerate(names)}
 
 
 def _rising(looks: dict, name: str) -> bool:

@@ -5,10 +5,10 @@ from aquila_jax.ate.situation import Proposal, Situation
 
 LEAST = 0.1  # of the plan's rate
 LEAST_EARLY, EARLY = 0.02, 0.05  # in the first 5 % of the run
-HIGH, LOW = 2.5, 0.8  # times the reference; LOW, and its like above, where the guard moved the rate
+HIGH, LOW = 2.5, 0.8  # times the reference; LOW where this guard itself has moved the rate
 HIGH_EARLY = 1.5  # before a rate has blown up the weights, which then hide it
 FAR_LOW = 1 / HIGH  # where the plan itself is too low
-HIGH_NOW = 1.25  # where the guard moved the rate; recovery ends below this
+HIGH_NOW = 1.25  # and this in place of HIGH; recovery ends below it
 WIDESPREAD = 0.8  # share of the tokens in domains that rose
 BACK_OFF, BACK_UP = 0.7, 1.1
 CALM_WINDOWS, CALM_STEPS = 5, 1280  # the shorter of both, without a sign of trouble

@@ -22,11 +22,11 @@ def rewind(s: Situation) -> Proposal | None:
     """Goes back to before the trouble and leaves its data out; the next time, also 0.7 of the rate.
 
     Why: what five skips in 128 steps do not cure is damage, as is a loss that jumps in most domains
-    at once and stays there, and damage is only undone by an older state; the same batches met from another state did not spike again (PaLM, arXiv
-    2204.02311, section 5.1, by hand). Bad data and a transient fault of hardware end with the
-    first rewind; what comes back within ten windows is dynamics, which needs a lower rate and
-    an older state. After `rewinds` of them it calls a person: Marin's 32B run was not saved by
-    any of this, but by a change of architecture.
+    at once and stays there, and damage is only undone by an older state; the same batches met from
+    another state did not spike again (PaLM, arXiv 2204.02311, section 5.1, by hand). Bad data and a
+    transient fault of hardware end with the first rewind; what comes back within ten windows is
+    dynamics, which needs a lower rate and an older state. After `rewinds` of them it calls a
+    person: Marin's 32B run was not saved by any of this, but by a change of architecture.
     """
     found = _damage(s)
     if found is None:

@@ -59,7 +59,8 @@ class DomainState(NamedTuple):
     drift: float  # CUSUM
     blocks: int
     risen: int = 0  # blocks in a row
-    bar: float = 0.0  # that they are above; from before, since they move gap and noise
+    base: float = 0.0  # the gap before them, and
+    bar: float = 0.0  # what they are above; kept, since they move gap and noise
     late_K: np.ndarray = np.zeros(0)  # excess of each late step
 
 
@@ -179,21 +180,21 @@ def _observe_jumps(settings, state, residual, *, step, names, seen):
 
 def _observe_rise(settings, state, residual, *, step):
     """Most domains that leave their past at once, and stay away: no data of one domain does that."""
-    whole, bar = _whole(residual), state.bar
+    whole, base, bar = _whole(residual), state.base, state.bar
     if not state.risen:
         deviation = max(1.2533 * state.noise, settings.drift_floor)
-        size = max(settings.rise_size, settings.rise_noise * deviation)
-        bar = min(state.gap, 0.0) + size  # a loss that falls fast is below its slow average
+        base = min(state.gap, 0.0)  # a loss that falls fast is below its slow average
+        bar = base + max(settings.rise_size, settings.rise_noise * deviation)
     risen = state.risen + 1 if whole > bar and state.blocks >= settings.judged else 0
-    state = state._replace(risen=risen, bar=bar)
+    state = state._replace(risen=risen, base=base, bar=bar)
     if risen < settings.rise_blocks:
         return state, ()
     first = step - settings.rise_blocks * settings.block + 1
     sure = alarms.confidence(settings.rise_noise)  # at least
-    evidence = {"rise": math.exp(whole) - 1, "first": first}
+    evidence = {"rise": math.exp(whole - base) - 1, "first": first}
     rises_K = np.nan_to_num(np.diff(state.late_K))
-    if len(rises_K) and rises_K.max() > whole / 2:  # all at once: a step that may be done once more
-        evidence["suspect"] = first + int(rises_K.argmax())
+    if rises_K.max(initial=0.0) > (whole - base) / 2:  # at one step, which may be done once more
+        evidence["suspect"] = step - len(rises_K) + 1 + int(rises_K.argmax())
     alarm = alarms.make("loss_jump", step, confidence=sure, **evidence)
     return _anchor(state, residual.known_M)._replace(risen=0), (alarm,)
 

@@ -82,6 +82,15 @@ def test_where_nothing_is_learned_no_domain_is_to_blame():
     assert not play(lambda name, tokens: 7.64 + (name == "junk") * 0.1)[0]
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 10])
+def test_the_median_of_the_others_is_that(count):
+    values = dict(enumerate(np.random.default_rng(count).integers(0, 5, count).tolist()))
+    told = data_rules._of_the_others(values)
+    for name in values:
+        assert told[name] == np.median([x for other, x in values.items() if other != name])
+    assert data_rules._of_the_others({"alone": 3.0}) == {"alone": math.inf}
+
+
 def test_a_flat_domain_that_is_not_hard_is_left_alone():
     flat = lambda name, tokens: 3.0 if name == "zh_law" else learning(name, tokens)  # noqa: E731
     assert not play(flat)[0]
