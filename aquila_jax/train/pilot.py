@@ -6,7 +6,7 @@ that is a function of the evidence, so that it can be replayed.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,6 +26,17 @@ LEAST_BRANCH = 16  # steps; a multiple of 4
 TOLERANCE = 0.01  # nats, or two standard errors if that is more (arXiv 2505.23971)
 FAR = 1e30  # sequences: no decay before that
 Followed = tuple[HostState, list[dict]]  # and lines for the journal
+
+
+def tried(run, kind: str, trial: Callable[..., Followed]) -> None:
+    """Trials on copies of a run's moment, which waits in host memory, and what follows from them."""
+    begun, kept = run.waited(), Ring(1)
+    kept.keep(run.moment())
+    run.state = None
+    run.host, lines = trial(run.machine, kept, run.host)
+    run.state = kept.find(run.host.step).state
+    run.tell(run.host.step, lines)
+    run.records.pause(kind, run.host.step, begun)
 
 
 def asked(config: MentorConfig) -> bool:

@@ -37,6 +37,7 @@ class Run:
         self.report = report
         with contextlib.ExitStack() as opening:  # what fails here leaves nothing open
             self._open(config, workdir, opening)
+            self._begin()
             self.closing = opening.pop_all()
 
     def _open(self, config: Config, workdir: Path, opening: contextlib.ExitStack) -> None:
@@ -60,12 +61,6 @@ class Run:
         self.compiled: set[tuple[int, int, str]] = set()
         self.fleet, self.saved = Fleet(), None
 
-    def __enter__(self) -> "Run":
-        with self.closing as closing:
-            self._begin()
-            self.closing = closing.pop_all()
-        return self
-
     def _begin(self) -> None:
         begun = time.monotonic()
         like = abstract_state(self.machine.program, self.machine.mesh)
@@ -77,6 +72,9 @@ class Run:
         self.folder.event("hosts", self.host.step, **self.fleet.survey(self.state))
         if restored is None:
             self.evaluate()
+
+    def __enter__(self) -> "Run":
+        return self
 
     def __exit__(self, _, error: BaseException | None, __) -> None:
         if error is not None:
@@ -142,7 +140,7 @@ class Run:
     def remember(self) -> None:
         """Keeps this moment in host memory, for a rewind."""
         begun = self.waited()
-        self.ring.keep(self._moment())
+        self.ring.keep(self.moment())
         self.records.pause("snapshot", self.host.step, begun)
 
     def save(self) -> None:
@@ -168,7 +166,7 @@ class Run:
         self.folder.open_lines({})
         self.tell(0, cycle.opening(self.machine, self.host))
         if pilot.asked(self.config.mentor):
-            self._try("probe", pilot.begin)
+            pilot.tried(self, "probe", pilot.begin)
 
     def _resume(self, state, saved: dict) -> None:
         if saved["joined"]:
@@ -186,7 +184,7 @@ class Run:
         if request is None:
             return "on"
         if request.kind == "branch":
-            self._try("branch", functools.partial(pilot.branch, decision=decision))
+            pilot.tried(self, "branch", functools.partial(pilot.branch, decision=decision))
         if request.kind == "checkpoint":
             self.save_over()
         if request.kind in ("batch", "branch", "checkpoint", "phase"):
@@ -196,16 +194,6 @@ class Run:
             return "back"
         self.report(f"stopping: {request.arguments.get('why', 'a person asked for it')}")
         return "stop"
-
-    def _try(self, kind: str, trial: Callable) -> None:
-        """Trials on copies of this moment, which waits in host memory, and what follows from them."""
-        begun, kept = self.waited(), Ring(1)
-        kept.keep(self._moment())
-        self.state = None
-        self.host, lines = trial(self.machine, kept, self.host)
-        self.state = kept.find(self.host.step).state
-        self.tell(self.host.step, lines)
-        self.records.pause(kind, self.host.step, begun)
 
     def _go_back(self, decision: Decision) -> None:
         """A new timeline from an earlier step on; from now on the disk knows of no other."""
@@ -256,5 +244,6 @@ class Run:
         jax.block_until_ready(self.state.step)
         return time.monotonic()
 
-    def _moment(self) -> Moment:
+    def moment(self) -> Moment:
+        """What a rewind could go back to."""
         return Moment(self.state, self.host, tuple(self.inflight))

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aquila_jax.core.signals import Alarm
-from aquila_jax.tsm import alarms
+from aquila_jax.tsm import alarms, rise
+from aquila_jax.tsm.rise import RiseSettings, RiseState
 
 RARE = 0.01  # of a mixture: at four times the loss of the rest it would move the whole by 3 %
 
@@ -37,9 +38,7 @@ class DomainSettings:
     jump_size: float = 0.05  # smaller is not worth a person's time
     fall_size: float = -0.7  # a domain whose loss halves has probably been seen before
     fall_steps: int = 1000  # before that, halving is learning
-    rise_size: float = 0.1  # of most domains at once
-    rise_noise: float = 6.0  # standard deviations of a block
-    rise_blocks: int = 3  # in a row; a bad batch is over sooner
+    rise: RiseSettings = RiseSettings()
 
 
 class DomainState(NamedTuple):
@@ -58,10 +57,7 @@ class DomainState(NamedTuple):
     noise: float
     drift: float  # CUSUM
     blocks: int
-    risen: int = 0  # blocks in a row
-    base: float = 0.0  # the gap before them, and
-    bar: float = 0.0  # what they are above; kept, since they move gap and noise
-    late_K: np.ndarray = np.zeros(0)  # excess of each late step
+    rise: RiseState = rise.start()
 
 
 class Residuals(NamedTuple):
@@ -131,9 +127,9 @@ def observe(
     names: tuple[str, ...],
 ) -> tuple[DomainState, tuple[Alarm, ...]]:
     """One step with the nats and targets of each domain; `usable` false for an outlier."""
-    latest = _excess(residuals(settings, state, seen_2M))
-    late = settings.rise_blocks * settings.block + 1
-    state = state._replace(late_K=np.append(state.late_K[1 - late :], latest))
+    excess = _excess(residuals(settings, state, seen_2M))
+    risen = rise.follow(settings.rise, state.rise, excess, block=settings.block)
+    state = state._replace(rise=risen)
     if usable:
         state = state._replace(open_2M=state.open_2M + seen_2M)
     elif np.isfinite(seen_2M).all():
@@ -179,24 +175,16 @@ def _observe_jumps(settings, state, residual, *, step, names, seen):
 
 
 def _observe_rise(settings, state, residual, *, step):
-    """Most domains that leave their past at once, and stay away: no data of one domain does that."""
-    whole, base, bar = _whole(residual), state.base, state.bar
-    if not state.risen:
-        deviation = max(1.2533 * state.noise, settings.drift_floor)
-        base = min(state.gap, 0.0)  # a loss that falls fast is below its slow average
-        bar = base + max(settings.rise_size, settings.rise_noise * deviation)
-    risen = state.risen + 1 if whole > bar and state.blocks >= settings.judged else 0
-    state = state._replace(risen=risen, base=base, bar=bar)
-    if risen < settings.rise_blocks:
+    """Most domains that leave their past at once: no data of one domain does that."""
+    if state.blocks < settings.judged:
         return state, ()
-    first = step - settings.rise_blocks * settings.block + 1
-    sure = alarms.confidence(settings.rise_noise)  # at least
-    evidence = {"rise": math.exp(whole - base) - 1, "first": first}
-    rises_K = np.nan_to_num(np.diff(state.late_K))
-    if rises_K.max(initial=0.0) > (whole - base) / 2:  # at one step, which may be done once more
-        evidence["suspect"] = step - len(rises_K) + 1 + int(rises_K.argmax())
-    alarm = alarms.make("loss_jump", step, confidence=sure, **evidence)
-    return _anchor(state, residual.known_M)._replace(risen=0), (alarm,)
+    whole, block = _whole(residual), settings.block
+    deviation = max(1.2533 * state.noise, settings.drift_floor)
+    risen, raised = rise.observe(
+        settings.rise, state.rise, whole, gap=state.gap, deviation=deviation, step=step, block=block
+    )
+    state = state._replace(rise=risen)
+    return (_anchor(state, residual.known_M) if raised else state), raised
 
 
 def _excess(residual: Residuals) -> float:

@@ -27,7 +27,8 @@ def test_what_goes_wrong_in_the_child_is_one_error_here(function, argument, word
 def test_an_answer_comes_back_and_signs_of_life_before_it(monkeypatch):
     monkeypatch.setattr(child, "PERIOD", 0.05)
     told = []
-    assert child.call(os.getenv, "TPU_SKIP_MDS_QUERY", say=told.append) == "1"
+    slow = "sleep 0.5; echo $TPU_SKIP_MDS_QUERY"  # a child may be there at once
+    assert child.call(subprocess.getoutput, slow, say=told.append) == "1"
     assert "compiling for" in told[0]
 
 

@@ -164,6 +164,7 @@ def test_damaged_numbers_leave_no_trace():
 def test_a_domain_may_join():
     _, state = run(lambda step: np.ones(4), steps=400)
     wider = domains.grow(state, 5)
+    assert wider.rise is state.rise and len(state.rise.excess_K) == 13  # steps, and no domains
     assert np.isnan(domains.smooth(wider)[4])
     np.testing.assert_array_equal(domains.smooth(wider)[:4], domains.smooth(state))
     assert math.isnan(domains.expected(wider, np.array([0, 0, 0, 0.5, 0.5])))

@@ -40,6 +40,6 @@ def test_another_version_is_refused():
 
 def test_a_field_with_a_default_may_be_missing_as_an_older_version_had_none():
     older = snapshot.to_json(domains.start(2))
-    del older["risen"], older["late_K"]
-    found = snapshot.from_json(domains.DomainState, older)
-    assert found.risen == 0 and found.late_K.shape == (0,)
+    del older["rise"]
+    found = snapshot.from_json(domains.DomainState, older).rise
+    assert found.blocks == 0 and found.excess_K.shape == (0,)
