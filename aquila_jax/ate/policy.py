@@ -90,7 +90,7 @@ def notice(state: PolicyState, s: Situation) -> PolicyState:
 def steered(state: PolicyState, changes: dict[str, float], *, step: int) -> PolicyState:
     """A person set fields of the control: rules do not raise the rate above that again.
 
-    Nor is a rate that was set the guard's any more, to hold as near the reference as its own.
+    And the guard holds only a rate that it moved itself close to the reference, not this one.
     """
     if "lr_scale" not in changes:
         return state

@@ -86,6 +86,12 @@ def test_a_loss_that_jumps_in_most_domains_and_stays_there_is_told_with_its_begi
     assert jump.evidence["suspect"] == 1002
 
 
+def test_a_run_is_not_judged_before_its_noise_is_known():
+    raised, _ = run(lambda step: 2.0 if step > 20 else 1.0, steps=100)
+    jumps = [alarm.step for alarm in raised if alarm.kind == "loss_jump"]
+    assert all(step > SETTINGS.judged * SETTINGS.block for step in jumps)
+
+
 def test_a_loss_that_climbs_step_by_step_has_no_suspect():
     raised, _ = run(
         lambda step: descent(step) * math.exp(0.03 * max(0, min(step - 1000, 20))), steps=1100
