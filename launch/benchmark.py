@@ -7,19 +7,22 @@ ends when the steps that were started are done: they would else run in the turn 
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
-from launch import kept, stream_speed
+from launch import kept, kernels, stream_speed
 from launch.contestants import CPU, GPU, SHAPES, Shape
 
 FILE = Path("docs/results/benchmark.json")
 WARM = 4  # steps before the first turn
+PROFILE = "profile\n"  # what a contestant may be asked instead of a turn
 
 
 def contend(kind: str, name: str, folder: Path) -> None:
@@ -30,6 +33,9 @@ def contend(kind: str, name: str, folder: Path) -> None:
     finish()
     print("ready", flush=True)
     for line in sys.stdin:
+        if line == PROFILE:
+            print(json.dumps(kernels.profile(once, finish)), flush=True)
+            continue
         start, tokens = time.perf_counter(), 0
         while time.perf_counter() - start < float(line):
             tokens += once()
@@ -38,18 +44,21 @@ def contend(kind: str, name: str, folder: Path) -> None:
 
 
 def started(kind: str, name: str, folder: Path) -> subprocess.Popen:
-    """A contestant that is ready."""
+    """A contestant that sets up."""
     command = [sys.executable, "-m", "launch.benchmark", "--contend", kind, name, str(folder)]
     # Several processes share one GPU: none may take all of its memory beforehand.
     environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     environment |= {"JAX_PLATFORMS": "cuda" if SHAPES[name].gpu else "cpu"}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
+
+
+def await_ready(process: subprocess.Popen) -> None:
+    """Returns when it has warmed up."""
     while (line := process.stdout.readline()) != "ready\n":
         if not line:
-            raise SystemExit(f"{kind} did not start; run: {' '.join(command)}")
-    return process
+            raise SystemExit(f"A contestant did not start; run: {' '.join(process.args)}")
 
 
 def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
@@ -58,24 +67,30 @@ def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
 
     shape = SHAPES[name]
     processes = {kind: started(kind, name, folder) for kind in (GPU if shape.gpu else CPU)}
+    for process in processes.values():
+        await_ready(process)
     speeds, peaks = {kind: [] for kind in processes}, []
     for number in range(rounds):
         peaks.append(peak(shape))
         for kind, process in processes.items():
-            if not (told := turn(process, seconds)):
+            if not (told := asked(process, f"{seconds}\n")):
                 raise SystemExit(f"{kind} on {name} died in round {number + 1}; see above.")
             speeds[kind].append(float(told))
         print(number + 1, {kind: round(values[-1]) for kind, values in speeds.items()}, flush=True)
+    flops = flops_per_token(ModelConfig(**shape.model), shape.length)
+    found = {"tokens_per_second": speeds, "peak_flops": peaks, "flops_per_token": flops}
+    if shape.gpu:
+        found |= {"gpu": gpu(), "software": {name: version(name) for name in ("jax", "torch")}}
+        found["kernels"] = json.loads(asked(processes["step"], PROFILE))
     for process in processes.values():
         process.kill()
-    flops = flops_per_token(ModelConfig(**shape.model), shape.length)
-    return {"tokens_per_second": speeds, "peak_flops": peaks, "flops_per_token": flops}
+    return found
 
 
-def turn(process: subprocess.Popen, seconds: float) -> str:
+def asked(process: subprocess.Popen, line: str) -> str:
     """What one turn came to, as it is printed; nothing where the process is dead."""
     try:
-        process.stdin.write(f"{seconds}\n")
+        process.stdin.write(line)
         process.stdin.flush()
     except BrokenPipeError:
         return ""
@@ -117,6 +132,9 @@ def table(name: str, result: dict) -> list[str]:
     if "loop" in speeds:
         pairs = zip(speeds["loop"], speeds["step"], strict=True)
         lines[-1] += f"; loop / step: {statistics.median(a / b for a, b in pairs):.3f}"
+    if "kernels" in result:
+        spent = kernels.by_kind(result["kernels"]).items()
+        lines.append("a step's milliseconds: " + ", ".join(f"{k} {ms:.1f}" for k, ms in spent))
     return lines
 
 

@@ -1,9 +1,10 @@
-"""Attention on GPU by cuDNN, told of the documents by a mask of its own."""
+"""Attention on GPU by cuDNN, which is told of the documents."""
 
 import jax
 import jax.numpy as jnp
 
 from aquila_jax.core.sharding import WHOLE, spec
+from aquila_jax.model.packed import packed_attention
 from aquila_jax.model.target import platform
 
 HALVES = ("bfloat16", "float16")
@@ -13,7 +14,8 @@ def cudnn_attention(q_BLHK, k_BLGK, v_BLGK, segment_ids_BL):
     """`[B, L, H, K]`; off GPU the same call is left to XLA.
 
     cuDNN knows no segment ids, and left to its causal mask it attends across documents without
-    a word (MaxText #4476). So it gets the whole mask, `[B, 1, L, L]` in half precision.
+    a word (MaxText #4476). So it is told where they begin (`packed`), or, where `context` spreads
+    the queries, gets the whole mask, `[B, 1, L, L]` in half precision.
     """
     if platform() == "gpu":
         context = jax.sharding.get_abstract_mesh().shape["context"]
@@ -29,6 +31,8 @@ def attend(queries, keys):
     """What one device does with its part of the queries."""
     (q_BLHK, queries_BL), (k_BMGK, v_BMGK, keys_BM) = queries, keys
     L, M = queries_BL.shape[1], keys_BM.shape[1]
+    if platform() == "gpu" and L == M:
+        return packed_attention(q_BLHK, k_BMGK, v_BMGK, keys_BM)
     query_L = jax.lax.axis_index("context") * L + jnp.arange(L)
     causal_LM = query_L[:, None] >= jnp.arange(M)[None, :]
     mask_BLM = (queries_BL[:, :, None] == keys_BM[:, None, :]) & causal_LM[None]

@@ -82,6 +82,8 @@ def join_chunks(x_CT: jax.Array, shape: tuple[int, int]) -> jax.Array:
 def chunked_loss(vocab, unembed_VD, chunked, z_loss):
     """The objective, nats `[C, T]`, log_z `[C, T]` and the largest logit."""
 
+    unembed_VD = unembed_VD.astype(chunked[0].dtype)
+
     def step(_, chunk):
         return None, chunk_loss(vocab, unembed_VD, chunk, z_loss)[1]
 
@@ -90,6 +92,7 @@ def chunked_loss(vocab, unembed_VD, chunked, z_loss):
 
 def chunked_loss_forward(vocab, unembed_VD, chunked, z_loss):
     """Also the objective's gradients, kept for the backward pass."""
+    unembed_VD = unembed_VD.astype(chunked[0].dtype)  # once, not for each chunk
 
     def step(d_unembed_VD, chunk):
         hidden_TD = chunk[0]
@@ -98,7 +101,7 @@ def chunked_loss_forward(vocab, unembed_VD, chunked, z_loss):
         d_hidden_TD = jnp.einsum(
             "VT,VD->TD",
             d_logits_VT,
-            unembed_VD.astype(hidden_TD.dtype),
+            unembed_VD,
             out_sharding=spec("T_", ROWS),
         )
         d_unembed_VD += over_tokens("VT,TD->VD", d_logits_VT, hidden_TD, dtype=jnp.float32)
@@ -129,7 +132,7 @@ def chunk_loss(vocab, unembed_VD, chunk, z_loss):
     hidden_TD, targets_T, weights_T = chunk
     logits_VT = jnp.einsum(
         "VD,TD->VT",
-        unembed_VD.astype(hidden_TD.dtype),
+        unembed_VD,
         hidden_TD,
         preferred_element_type=jnp.float32,
         out_sharding=spec("VT", ROWS),

@@ -36,7 +36,7 @@ def test_a_contestant_that_dies_between_turns_or_in_one_tells_nothing(code):
     with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
         if not code:
             process.wait()
-        assert benchmark.turn(process, 1.0) == ""
+        assert benchmark.asked(process, "1.0\n") == ""
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
 
