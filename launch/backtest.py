@@ -26,6 +26,7 @@ from launch import kept, recorded, scores
 
 ORIGINS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)  # the last two inside most decays
 SOURCES = ("proxy", "default")
+COVERAGE = 0.9  # of the bands
 
 
 def backtest(runs: list[recorded.Run]) -> list[dict]:
@@ -47,12 +48,34 @@ def calibration(runs: tuple[recorded.Run, ...], *, without: str, source: str) ->
     for run in known:
         # With two sizes nothing is left but the fold itself to take a prior from.
         others = known if any(_apart(run, other) for other in known) else runs
-        prior = _prior(run, others, source)
-        for origin in ORIGINS:
-            if (made := forecast.estimate(_seen(run, origin), run.plan, prior)) is not None:
-                mean, deviation = forecast.trajectory(made, np.array([run.plan.steps]))
-                values.append(abs(float(mean[0]) - run.final) / float(deviation[0]))
+        values += _scores(run, others, source)
     return band.Calibration(source=source, kinds=(tuple(values),))
+
+
+@functools.cache
+def _scores(run: recorded.Run, others: tuple[recorded.Run, ...], source: str) -> list[float]:
+    """|error| over the deviation claimed, of the run's forecast at each origin that has one."""
+    prior, values = _prior(run, others, source), []
+    for origin in ORIGINS:
+        if (made := forecast.estimate(_seen(run, origin), run.plan, prior)) is not None:
+            mean, deviation = forecast.trajectory(made, np.array([run.plan.steps]))
+            values.append(abs(float(mean[0]) - run.final) / float(deviation[0]))
+    return values
+
+
+def left_out(runs: tuple[recorded.Run, ...], source: str) -> float | None:
+    """What 90 % bands cover, each run's scaled by the forecasts of all other runs.
+
+    Forecasts of one run err alike, so that with 15 runs in each half the halves alone say it
+    to within a tenth. None where there are too few runs for a band.
+    """
+    told = {run.name: _scores(run, runs, source) for run in runs}
+    inside = []
+    for name, own in told.items():
+        rest = tuple(score for other in told if other != name for score in told[other])
+        found = band.factor(band.Calibration(source=source, kinds=(rest,)), COVERAGE)
+        inside += [score <= found[0] for score in own] if found else []
+    return float(np.mean(inside)) if inside else None
 
 
 def _apart(run: recorded.Run, other: recorded.Run) -> bool:
@@ -168,10 +191,14 @@ def main() -> None:
         rows = scores.summary(records)
     except (ValueError, OSError) as error:
         raise SystemExit(f"backtest: {error}") from None
-    kept.write(options.output, {"summary": rows, "records": records})
+    # Published curves of one size are one fold: what they cover is in the summary.
+    covered = {source: left_out(tuple(runs), source) for source in SOURCES if options.runs}
+    kept.write(options.output, {"summary": rows, "records": records, "covered_left_out": covered})
     if options.calibration:
         _ship(options.calibration, tuple(runs), kind=(options.runs or options.curves).name)
     print(scores.markdown(rows, records))
+    if covered:
+        print(f"90 % bands cover, each run's scaled by the others: {covered}")
 
 
 def _read(options: argparse.Namespace) -> list[recorded.Run]:

@@ -1,4 +1,5 @@
 import json
+import types
 
 import numpy as np
 import pytest
@@ -97,6 +98,14 @@ def test_working_directories_are_tuned_on_one_half_and_told_of_the_other(
         "proxy": 40,
         "default": 40,
     }
+
+
+def test_a_run_s_own_forecasts_do_not_widen_its_band(monkeypatch):
+    told = {f"run{n}": [0.1 * n] * 3 for n in range(9)} | {"wild": [9.0] * 3}
+    runs = tuple(types.SimpleNamespace(name=name) for name in told)
+    monkeypatch.setattr(backtest, "_scores", lambda run, others, source: told[run.name])
+    assert backtest.left_out(runs, "proxy") == 0.9
+    assert backtest.left_out(runs[:3], "proxy") is None
 
 
 def test_frequent_evaluations_are_preferred_and_skipped_steps_left_out(tmp_path):
