@@ -27,7 +27,7 @@ def health(run: Run, now: float) -> dict:
         "lead": lead,
         "text": words.sentence(parts),
         "progress": min(step / total, 1.0) if total else None,
-        "tiles": tiles(run, steps, left=left),
+        "tiles": tiles(run, steps, left=left, finished=status == "finished"),
     }
 
 
@@ -132,28 +132,37 @@ def _slowest(run: Run, group: str) -> list[Text]:
     return [words.say("health.change", name=name, **told)]
 
 
-def tiles(run: Run, steps: columns.Columns, *, left: float) -> list[dict]:
+def tiles(run: Run, steps: columns.Columns, *, left: float, finished: bool) -> list[dict]:
     """Loss, forecast, time left, tokens, speed and goodput: label, value, detail."""
     if not steps.size:
         return []
     return [
         _tile("loss", words.loss(records.smoothed_loss(steps)), words.say("tile.nats")),
-        _forecast_tile(records.last_forecast(run)),
-        _left_tile(records.last_time(run, steps), left),
+        _foretold_tile(run, steps) if finished else _forecast_tile(records.last_forecast(run)),
+        _left_tile(records.last_time(run, steps), left, finished=finished),
         _tokens_tile(steps),
         _speed_tile(steps),
         _goodput_tile(run),
     ]
 
 
-def _forecast_tile(forecast: dict) -> dict:
+def _foretold_tile(run: Run, steps: columns.Columns) -> dict:
+    """Of a finished run: what was forecast half-way, to lay beside where it ended."""
+    half = records.last_step(steps) / 2
+    told = [forecast for step, forecast in records.forecasts(run) if step >= half]
+    return _forecast_tile(told[0] if told else {}, label="foretold", missing="tile.never")
+
+
+def _forecast_tile(forecast: dict, label: str = "forecast", missing: str = "tile.none") -> dict:
     final = words.loss(records.number(forecast.get("final_loss")))
     banded = records.number(forecast.get("calibrated_on")) > 0
-    unbanded = words.say("tile.no_band" if forecast else "tile.none")
-    return _tile("forecast", final, _band(forecast) if banded else unbanded)
+    unbanded = words.say("tile.no_band" if forecast else missing)
+    return _tile(label, final, _band(forecast) if banded else unbanded)
 
 
-def _left_tile(last: float, left: float) -> dict:
+def _left_tile(last: float, left: float, *, finished: bool) -> dict:
+    if finished:
+        return _tile("left", "–", words.say("tile.ended", time=words.date(last)))
     if not (left > 0 and np.isfinite(left)):
         return _tile("left", "–", timeline.both(""))
     return _tile("left", words.duration(left), timeline.both(words.date(last + left)))

@@ -114,6 +114,18 @@ def test_a_finished_run_forecasts_nothing():
     assert told == "Step 1,000 of 1,000, loss 2.500."
 
 
+def test_a_finished_run_shows_what_was_foretold_half_way():
+    made = [forecast(20) | {"step": step, "forecast": {"final_loss": loss, "calibrated_on": 0}}
+            for step, loss in ((400, 3.4), (500, 3.5), (1000, 2.5))]  # fmt: skip
+    told = {
+        tile["label"]["en"]: tile for tile in health.health(run(1000, journal=made), NOW)["tiles"]
+    }
+    assert told["Foretold half-way"]["value"]["en"] == "3.500"
+    assert told["Time left"]["detail"]["en"].startswith("ended ")
+    early = health.health(run(1000, journal=made[:1]), NOW)["tiles"]
+    assert early[1]["detail"]["en"] == "no forecast was made"
+
+
 def test_no_band_is_claimed_without_calibration():
     told = health.health(run(journal=[forecast(0)]), NOW)
     assert "2.125" not in told["text"]["en"] and "no band yet" in told["text"]["en"]
