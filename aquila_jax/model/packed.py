@@ -15,9 +15,7 @@ import jax.numpy as jnp
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 DOCUMENTS = (1, 4, 16)  # of a sequence, for which there is a program of its own
-WORKSPACE = (
-    1 << 30
-)  # numbers of the backward kernel's scratch; from 2^31 on its gradients are wrong
+WORKSPACE = 1 << 30  # numbers of the backward kernel's scratch; from 2^31 on gradients are wrong
 MASK = None  # the program for more documents: a mask
 FORWARD = cudnn._dot_product_attention_fwd_rule  # which names everything that a kernel is told
 
