@@ -138,6 +138,12 @@ def test_a_layer_with_an_odd_maximum_does_not_silence_the_others(odd):
     assert told == ([100.0] * 29 if odd == np.inf else [])
 
 
+def test_a_layer_that_was_no_number_for_a_while_has_not_grown_since():
+    steady = 50 * np.exp(0.02 * np.random.default_rng(0).standard_normal((36, 2)))
+    steady[8:24, 0] = np.nan
+    assert attention(steady) == []
+
+
 def test_growth_is_least_squares():
     rng = np.random.default_rng(0)
     steps, values = np.arange(0, 160, 10), rng.normal(size=(16, 3))

@@ -90,6 +90,19 @@ def test_a_lasting_new_level_becomes_the_past():
     assert [alarm.step // 100 for alarm in raised if alarm.evidence["layer"] == 0] == [5, 9]
 
 
+def test_the_past_does_not_learn_from_what_it_flags():
+    twice = times("grad_norm_N", 2, 100.0, 500, 700), times("grad_norm_N", 2, 100.0, 740, 840)
+    first, second = run(lambda step, values: twice[1](step, twice[0](step, values)))
+    assert second.step > 740
+    assert min(alarm.evidence["ratio"] for alarm in (first, second)) > 40
+
+
+def test_a_young_run_has_no_past_to_be_judged_by():
+    young = SETTINGS.every * SETTINGS.minimum
+    assert run(times("grad_norm_N", 2, 100.0, young // 2, young - 20)) == []
+    assert run(times("update_rms_N", 2, 6.0, young // 2, young - 20)) == []
+
+
 def test_numbers_that_are_not_finite_are_left_alone():
     def change(step, values):
         if step % 7 == 0:
