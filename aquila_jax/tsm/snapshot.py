@@ -1,5 +1,6 @@
 """Frozen monitor states as JSON values and back, bit for bit, so that a resume equals no stop."""
 
+import base64
 import math
 from typing import Any
 
@@ -11,8 +12,9 @@ def to_json(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         return {name: to_json(item) for name, item in value._asdict().items()}
     if isinstance(value, np.ndarray):
-        values = [to_json(item) for item in value.ravel().tolist()]
-        return {"dtype": str(value.dtype), "shape": list(value.shape), "values": values}
+        little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+        text = base64.b64encode(little).decode()
+        return {"dtype": str(value.dtype), "shape": list(value.shape), "base64": text}
     if isinstance(value, dict):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -35,6 +37,15 @@ def from_json(kind: type, data: Any) -> Any:
             )
         return kind(**{name: from_json(fields[name], data[name]) for name in fields})
     if kind is np.ndarray:
+        return _array(data)
+    return float(data) if kind is float else data
+
+
+def _array(data: dict) -> np.ndarray:
+    if "values" in data:  # as older versions wrote them, number by number
         values = [float(item) if isinstance(item, str) else item for item in data["values"]]
         return np.array(values, dtype=data["dtype"]).reshape(data["shape"])
-    return float(data) if kind is float else data
+    little = np.frombuffer(
+        base64.b64decode(data["base64"]), np.dtype(data["dtype"]).newbyteorder("<")
+    )
+    return little.astype(data["dtype"]).reshape(data["shape"])

@@ -32,6 +32,12 @@ def test_round_trip_is_exact_through_strict_json():
     assert snapshot.from_json(Inner, snapshot.to_json(empty)).numbers.shape == (0, 3)
 
 
+def test_arrays_that_an_older_version_wrote_number_by_number_are_read():
+    older = {"dtype": "float64", "shape": [2, 2], "values": [1.5, "nan", "inf", -0.0]}
+    read = snapshot.from_json(Inner, {"numbers": older, "value": 2.0}).numbers
+    assert read.tobytes() == np.array([[1.5, np.nan], [np.inf, -0.0]]).tobytes()
+
+
 def test_another_version_is_refused():
     data = snapshot.to_json(Inner(np.zeros(1), 1.0))
     with pytest.raises(ValueError, match=r"differ in \['value'\]"):
