@@ -27,3 +27,12 @@ run 15-cosine-long 24 1300 cosine 0.15
 run 17-cosine-third 31 800 cosine 0.15
 run 19-wsd-fourth 32 1100 wsd 0.2
 run 21-linear-third 33 700 linear 0.15
+run 08-cosine-more 41 800 cosine 0.15
+run 10-wsd-more 42 900 wsd 0.2
+run 12-linear-more 43 900 linear 0.15
+run 14-wsd-more 44 700 wsd 0.1
+run 18-linear-more 46 700 linear 0.15
+run 20-wsd-more 47 1200 wsd 0.25
+run 22-cosine-more 48 700 cosine 0.15
+run 24-wsd-more 49 800 wsd 0.3
+run 26-linear-more 50 1200 linear 0.15
