@@ -44,21 +44,18 @@ def contend(kind: str, name: str, folder: Path) -> None:
 
 
 def started(kind: str, name: str, folder: Path) -> subprocess.Popen:
-    """A contestant that sets up."""
+    """A contestant that is ready; one at a time, since compilers would only wait for each other."""
     command = [sys.executable, "-m", "launch.benchmark", "--contend", kind, name, str(folder)]
     # Several processes share one GPU: none may take all of its memory beforehand.
     environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     environment |= {"JAX_PLATFORMS": "cuda" if SHAPES[name].gpu else "cpu"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
-
-
-def await_ready(process: subprocess.Popen) -> None:
-    """Returns when it has warmed up."""
     while (line := process.stdout.readline()) != "ready\n":
         if not line:
-            raise SystemExit(f"A contestant did not start; run: {' '.join(process.args)}")
+            raise SystemExit(f"{kind} did not start; run: {' '.join(command)}")
+    return process
 
 
 def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
@@ -67,8 +64,6 @@ def compare(name: str, rounds: int, seconds: float, folder: Path) -> dict:
 
     shape = SHAPES[name]
     processes = {kind: started(kind, name, folder) for kind in (GPU if shape.gpu else CPU)}
-    for process in processes.values():
-        await_ready(process)
     speeds, peaks = {kind: [] for kind in processes}, []
     for number in range(rounds):
         peaks.append(peak(shape))
