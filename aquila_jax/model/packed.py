@@ -56,6 +56,11 @@ def programs(shape: tuple[int, int, int, int]) -> tuple[int | None, ...]:
     return (*DOCUMENTS[:1], *(many if cudnn.check_compute_capability("9.0") else ()), MASK)
 
 
+def log_z_rows(documents: int | None, sequences: int) -> int:
+    """How many a program keeps: one a sequence for each document that it is prepared for."""
+    return sequences * (1 if documents is MASK else documents)
+
+
 def beginnings(segment_ids_BL) -> jax.Array:
     """`[B, L]`: whether a document begins here."""
     first_B1 = jnp.ones_like(segment_ids_BL[:, :1], bool)
@@ -80,15 +85,16 @@ def mask_bias(segment_ids_BL, dtype) -> jax.Array:
 
 def _forward(documents, inputs):
     y_BLHK, saved = _call(FORWARD, _told(documents, inputs))
-    room = (max(filter(None, programs(y_BLHK.shape))) - (documents or 1)) * len(y_BLHK)
-    return y_BLHK, jnp.pad(saved[-2], [(0, room), (0, 0), (0, 0)])
+    B, log_z = len(y_BLHK), saved[-2]
+    most = max(log_z_rows(kind, B) for kind in programs(y_BLHK.shape))
+    return y_BLHK, jnp.pad(log_z, [(0, most - len(log_z)), (0, 0), (0, 0)])
 
 
 def _backward(documents, operands):
     *inputs, log_z, y_BLHK, dy_BLHK = operands
     told, names = _told(documents, inputs), list(inspect.signature(FORWARD).parameters)
     arrays = [told[name] for name in names[: names.index("scale")]]
-    log_z = log_z[: (documents or 1) * len(y_BLHK)]
+    log_z = log_z[: log_z_rows(documents, len(y_BLHK))]
     told |= {"res": (*arrays, log_z, y_BLHK), "grad_output": dy_BLHK}
     return _call(cudnn._dot_product_attention_bwd_rule, told)[:3]
 
@@ -99,7 +105,7 @@ def _told(documents, inputs) -> dict:
     nothing = jnp.zeros(0, q_BLHK.dtype)
     bias = mask_bias(segment_ids_BL, q_BLHK.dtype) if documents is MASK else nothing
     kind, starts, lengths = cudnn.MaskType.CAUSAL, nothing, nothing
-    if (documents or 1) > 1:
+    if documents not in (1, MASK):
         kind, (starts, lengths) = cudnn.MaskType.PADDING_CAUSAL, places(segment_ids_BL, documents)
     return {
         "query": q_BLHK, "key": k_BLGK, "value": v_BLGK, "bias": bias,

@@ -149,8 +149,8 @@ def tiles(run: Run, steps: columns.Columns, *, left: float, finished: bool) -> l
 def _foretold_tile(run: Run, steps: columns.Columns) -> dict:
     """Of a finished run: what was forecast half-way, to lay beside where it ended."""
     half = records.last_step(steps) / 2
-    told = [forecast for step, forecast in records.forecasts(run) if step >= half]
-    return _forecast_tile(told[0] if told else {}, label="foretold", missing="tile.never")
+    told = next((entry for entry in records.forecasts(run) if entry["step"] >= half), {})
+    return _forecast_tile(records.inner(told, "forecast"), label="foretold", missing="tile.never")
 
 
 def _forecast_tile(forecast: dict, label: str = "forecast", missing: str = "tile.none") -> dict:

@@ -43,17 +43,15 @@ def last_forecast(run: Run) -> dict:
     return inner(last_told(run), "forecast")
 
 
-def forecasts(run: Run) -> list[tuple[int, dict]]:
-    """Every forecast of the journal, with the step at which it was made."""
-    told = [entry for entry in run.journal if entry["kind"] == "forecast"]
-    made = [(entry["step"], inner(entry, "forecast")) for entry in told]
-    return [(step, forecast) for step, forecast in made if "final_loss" in forecast]
+def forecasts(run: Run) -> list[dict]:
+    """The journal's entries with a forecast, its plan and what else follows from it."""
+    told = (entry for entry in run.journal if entry["kind"] == "forecast")
+    return [entry for entry in told if "final_loss" in inner(entry, "forecast")]
 
 
 def last_told(run: Run) -> dict:
-    """The journal's entry with the latest forecast, its plan and what else follows from it."""
-    told = (entry for entry in reversed(run.journal) if entry["kind"] == "forecast")
-    return next((entry for entry in told if "final_loss" in inner(entry, "forecast")), {})
+    """The latest of them; empty if there is none."""
+    return next(reversed(forecasts(run)), {})
 
 
 def language_of(run: Run) -> dict[str, str]:
