@@ -5,6 +5,7 @@ steer/accepted/NNNN.json   taken at a step, and again when that step is run agai
 steer/refused/NAME.json    with the reason beside it
 """
 
+import contextlib
 import json
 import os
 import time
@@ -22,6 +23,10 @@ EVERY = 5  # steps between two looks
 REST = 10.0  # seconds at least, where a look is a request over the network
 TRIES = 10  # looks at a source that cannot be reached before its order is refused
 UNFIT = (ValueError, TypeError, ArithmeticError)  # an order must not end the run, whatever it says
+
+
+class Unreachable(Exception):
+    """What an order names cannot be read, and will not be waited for any longer."""
 
 
 def hand_in(workdir: Path, order: dict) -> str:
@@ -65,21 +70,9 @@ class Inbox:
             return [order for order in [self.taken(host)] if order is not None]
         if host.step % EVERY:
             return []
-        found = agree.told(self._look(machine))
-        if found is None:
+        order = agree.told(self._next(host, machine))
+        if order is None:
             return []
-        name, text, source, content, reason = found
-        try:
-            if reason:
-                raise ValueError(reason)
-            order = orders.parse(
-                text, host, machine.mentor.languages, source=source, content=content
-            )
-        except UNFIT as error:
-            self._refuse(name, _reason(error), host.step)
-            return []
-        order |= {"timeline": host.timeline, "step": host.step}
-        self._accept(name, order)
         self.accepted.append(order)
         return [order]
 
@@ -87,51 +80,70 @@ class Inbox:
         files = self._files("accepted") if self.folder.writes else []
         return [json.loads(places.read_bytes(file)) for file in files]
 
-    def _look(self, machine: Machine) -> list | None:
-        """Name and text of an order, the source that it adds, what it leaves out, why that cannot be."""
+    def _next(self, host: HostState, machine: Machine) -> dict | None:
+        """The oldest order of the inbox, kept as taken; None where there is none, or it is refused.
+
+        Also where the storage does not answer or is full: the order waits there for the next look,
+        and the run for nothing.
+        """
         resting = staging.is_staged(self.folder.path) and time.monotonic() < self.looked + REST
         if not self.folder.writes or resting:
             return None
         self.looked = time.monotonic()
         try:
-            files = self._files("inbox")
-            text = places.read_bytes(files[0]).decode("utf-8", "replace") if files else ""
-        except OSError:  # a person can wait for the next look, the run for no storage
+            waiting = self._files("inbox")
+            return self._settled(waiting[0], host, machine) if waiting else None
+        except OSError:
             return None
-        if not files:
+
+    def _settled(self, file: str, host: HostState, machine: Machine) -> dict | None:
+        name = file.rpartition("/")[2]
+        if name in (order.get("file") for order in self.accepted):
+            places.remove(file)  # which could not be done when it was taken
             return None
+        text = places.read_bytes(file).decode("utf-8", "replace")
+        try:
+            source, content = self._looked_into(text, machine)
+            languages = machine.mentor.languages
+            order = orders.parse(text, host, languages, source=source, content=content)
+        except (*UNFIT, Unreachable) as error:
+            self._refuse(file, _reason(error), host.step)
+            return None
+        order |= {"timeline": host.timeline, "step": host.step, "file": name}
+        _write(places.join(self.home, "accepted", f"{len(self.accepted):04d}.json"), order)
+        with contextlib.suppress(OSError):
+            places.remove(file)
+        self.unreached = 0
+        return order
+
+    def _looked_into(self, text: str, machine: Machine) -> tuple[dict | None, dict | None]:
+        """What an order adds and what it leaves out."""
         source = content = None
-        reason = ""
         try:
             if place := orders.read(text).get("add_source"):
                 source = newcomers.inspect(machine.config, machine.stream.store, str(place))
             if documents := orders.read(text).get("documents"):
                 content = trace.rows_of(machine.stream, documents)
-        except (*UNFIT, OSError) as error:
-            reason = _reason(error)
-            lasting = isinstance(error, (*UNFIT, FileNotFoundError, PermissionError))
+        except OSError as error:
             self.unreached += 1
+            lasting = isinstance(error, FileNotFoundError | PermissionError)
             if not lasting and self.unreached < TRIES:
-                return None  # storage that is away for a moment
-        self.unreached = 0
-        return [files[0].rpartition("/")[2], text, source, content, reason]
+                raise  # storage that is away for a moment
+            raise Unreachable(str(error)) from error
+        return source, content
 
     def _files(self, part: str) -> list[str]:
         folder = places.join(self.home, part)
         return [places.join(folder, n) for n in places.names(folder) if n.endswith(".json")]
 
-    def _accept(self, name: str, order: dict) -> None:
-        if self.folder.writes:
-            _write(places.join(self.home, "accepted", f"{len(self.accepted):04d}.json"), order)
-            places.remove(places.join(self.home, "inbox", name))
-
-    def _refuse(self, name: str, reason: str, step: int) -> None:
+    def _refuse(self, file: str, reason: str, step: int) -> None:
+        name = file.rpartition("/")[2]
+        refused = places.join(self.home, "refused", name)
+        places.write_bytes(f"{refused.removesuffix('.json')}.reason", f"{reason}\n".encode())
+        places.write_bytes(refused, places.read_bytes(file))
+        places.remove(file)
+        self.unreached = 0
         self.folder.event("refused", step, order=name, why=reason)
-        if self.folder.writes:
-            handed, refused = (places.join(self.home, part, name) for part in ("inbox", "refused"))
-            places.write_bytes(f"{refused.removesuffix('.json')}.reason", f"{reason}\n".encode())
-            places.write_bytes(refused, places.read_bytes(handed))
-            places.remove(handed)
 
 
 def in_words(workdir: Path) -> list[str]:
@@ -146,7 +158,7 @@ def in_words(workdir: Path) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, (ValueError, OSError)):
+    if isinstance(error, ValueError | Unreachable):
         return str(error)
     return f"the order cannot be followed ({error}); use `aquila_jax steer`."
 

@@ -115,6 +115,52 @@ def test_storage_that_does_not_answer_is_asked_again_at_the_next_look(
     assert taken["control"] == {"lr_scale": 0.5}
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [({"control": {"lr_scale": 0.5}}, "write_bytes"), ({"control": {"lr_scale": 50}}, "write_bytes"),
+     ({"control": {"lr_scale": 50}}, "remove")],
+)  # fmt: skip
+def test_an_order_waits_where_its_fate_cannot_be_written_down(
+    host, tmp_path, monkeypatch, given, asked
+):
+    (tmp_path / "config.json").write_text("{}")
+    inbox.hand_in(tmp_path, order(**given))
+    machine = types.SimpleNamespace(mentor=types.SimpleNamespace(languages=LANGUAGES))
+    folder = types.SimpleNamespace(
+        home=str(tmp_path), path=tmp_path, writes=True, event=lambda *_, **__: None
+    )
+    waiting = inbox.Inbox(folder)
+
+    def fail(*_):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places, asked, fail)
+        assert waiting.orders(host, machine) == [] and waiting.accepted == []
+    assert len(waiting.orders(host, machine)) == (given["control"]["lr_scale"] == 0.5)
+    assert not list((tmp_path / "steer" / "inbox").glob("*.json"))
+
+
+def test_an_order_that_could_not_be_taken_out_of_the_inbox_is_taken_once(
+    host, tmp_path, monkeypatch
+):
+    (tmp_path / "config.json").write_text("{}")
+    inbox.hand_in(tmp_path, order(control={"lr_scale": 0.5}))
+    machine = types.SimpleNamespace(mentor=types.SimpleNamespace(languages=LANGUAGES))
+    folder = types.SimpleNamespace(home=str(tmp_path), path=tmp_path, writes=True)
+
+    def fail(*_):
+        raise OSError("killed there")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "remove", fail)
+        [taken] = inbox.Inbox(folder).orders(host, machine)
+    started_again = inbox.Inbox(folder)
+    host, _ = orders.apply(host, taken)
+    assert started_again.orders(host, machine) == []
+    assert not list((tmp_path / "steer" / "inbox").glob("*.json"))
+
+
 def looked_into(folder, host, monkeypatch, failures):
     """How an order to add a source fares, look by look, where reading the source fails so."""
     (folder / "config.json").write_text("{}")
