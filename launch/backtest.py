@@ -86,7 +86,7 @@ def _apart(run: recorded.Run, other: recorded.Run) -> bool:
 @functools.cache
 def _decayed(run: recorded.Run) -> law.Parameters | None:
     """The law's parameters over a whole run; None if it is too short or has no decay."""
-    made = forecast.estimate(_seen(run, 1.0), run.plan, fit.default_prior(run.parameters))
+    made = forecast.estimate(_seen(run, 1.0), run.plan, run.default)
     decayed = made is not None and made.coordinates.annealing[-1] > scores.DECAYED
     return made.fit.best if decayed else None
 
@@ -105,13 +105,13 @@ def _prior(
 ) -> fit.Prior:
     """From the decayed runs among `others`; the default where that is asked, or there are none."""
     if source == "default":
-        return fit.default_prior(run.parameters)
+        return run.default
     fits = [
         (other.parameters, parameters)
         for other in others
         if other.fold != "test" and _apart(run, other) and (parameters := whole(other)) is not None
     ]
-    return fit.proxy_prior(run.parameters, fits) if fits else fit.default_prior(run.parameters)
+    return fit.proxy_prior(run.parameters, fits) if fits else run.default
 
 
 @functools.cache

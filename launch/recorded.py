@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from aquila_jax.core.journal import read_lines
-from aquila_jax.tsm import history, law, points
+from aquila_jax.tsm import fit, history, law, points
 
 MIN_EVALUATIONS = 60  # so that 12 lie in a fifth of the run; with fewer, the training loss is read
 FINAL_SHARE = 0.02  # of a run: its training loss is averaged over, to know where it ended
@@ -21,6 +21,7 @@ class Run:
     name: str
     fold: str  # runs of one fold are never told about each other
     parameters: float
+    default: fit.Prior  # what a run of its size and temperature begins with
     plan: law.Plan
     steps: np.ndarray  # [n]
     loss: np.ndarray  # [n], nats; NaN: a step that was skipped
@@ -60,6 +61,7 @@ def _read_curve(path: pathlib.Path) -> Run:
         name=path.stem,
         fold=size,
         parameters=1e6 * float(size),
+        default=fit.default_prior(1e6 * float(size)),
         plan=law.Plan(learning_rate=rates, batch=np.ones(len(every)), warmup=warmup),
         steps=steps,
         loss=loss,
@@ -101,7 +103,12 @@ def _read_workdir(path: pathlib.Path, *, name: str, fold: str) -> Run:
         batch=np.array([last[step]["batch"] for step in steps]),
         warmup=_warmup(path, rate),
     )
-    described = {"name": name, "fold": fold, "parameters": _parameters(path), "plan": plan}
+    length = round(metrics[-1]["tokens"] / metrics[-1]["sequences"])
+    parameters = _parameters(path)
+    described = {
+        "name": name, "fold": fold, "parameters": parameters, "plan": plan,
+        "default": fit.default_prior(parameters, law.hottest(plan, length)),
+    }  # fmt: skip
     evaluations = read_lines(path / "evaluations.jsonl")
     held_out = {line["step"]: line for line in evaluations if line["kind"] == "heldout"}
     if len(held_out) >= MIN_EVALUATIONS:

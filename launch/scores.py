@@ -23,8 +23,8 @@ def steps(plan: law.Plan) -> np.ndarray:
 
 
 def area(plan: law.Plan) -> np.ndarray:
-    """Progress in thousands of steps at the peak rate."""
-    return law.coordinates(plan, law.memory(plan.steps)).progress
+    """Progress in thousands of steps at the peak rate: the published S1."""
+    return law.coordinates(plan, law.memory(plan.steps), power=1.0).progress
 
 
 def baselines(
@@ -63,7 +63,7 @@ def multi_power_parameters(seen: points.Observed, plan: law.Plan) -> law.Paramet
 
 def multi_power_annealing(plan: law.Plan) -> np.ndarray:
     """LD(t) / B = sum_k (eta_{k-1} - eta_k) (1 - (1 + c eta_k^-gamma S_k(t))^-beta), [T]."""
-    where = law.coordinates(plan, law.memory(plan.steps))
+    where = law.coordinates(plan, law.memory(plan.steps), power=1.0)
     corners = np.unique(np.linspace(plan.warmup, plan.steps - 1, CORNERS).astype(int))
     rate = np.maximum(where.temperature[corners], 1e-9)
     fall = rate[:-1] - rate[1:]

@@ -22,9 +22,11 @@ def start_decay(s: Situation) -> Proposal | None:
     so it takes three forecasts in a row that are 90 % sure to gain, and never moves into the
     past. Nor does it ever move later: how fast a decay works is not known before one was seen,
     and on a healthy run of 1024 steps a decay cut from 20 to 10 % cost 0.03 bits per byte where
-    the law had promised a gain. Earlier by a little neither: on two such runs 30 % instead of 20
-    cost 0.3 % of the loss; so what the law is known to be off by (`tsm.whatif`) is held against it. On a plateau the decay starts at once: at a constant rate nothing is left to gain,
-    and the cool-down is what turns it into a lower loss (arXiv 2405.18392).
+    an earlier law had promised a gain. What the law is known to be off by (`tsm.whatif`) is held
+    against it: a decay of 20 % stays, one of 10 % became one of 20 % in eight of eight runs, which
+    ended 0.5 % lower (docs/results/monitor.md). On a plateau the decay starts at once: at a
+    constant rate nothing is left to gain, and the cool-down is what turns it into a lower loss
+    (arXiv 2405.18392).
     """
     if "decay" not in s.config.may or s.sequences >= s.control.decay_start:
         return None
@@ -36,7 +38,8 @@ def start_decay(s: Situation) -> Proposal | None:
     if best is None or s.memory.streaks.get("start_decay", 0) < CONFIRMATIONS:
         return None
     evidence = {"gain": best.gain, "probability": best.probability}
-    return Proposal({"decay_start": best.start}, evidence=evidence)
+    soon = best.start <= s.sequences + s.window * s.batch
+    return Proposal({"decay_start": best.start}, evidence=evidence, judged=soon)
 
 
 def better_decay(s: Situation):

@@ -131,6 +131,7 @@ class Proposal(NamedTuple):
     evidence: Mapping[str, Any] = {}
     weights: dict[str, float] | None = None  # of the mixture, domain -> share
     delay: int = 0  # steps more than a window until the effect is judged
+    judged: bool = True  # by the loss; not what only begins to act later than that
 
 
 class Rule(NamedTuple):

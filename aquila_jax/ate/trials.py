@@ -32,7 +32,7 @@ def open_trial(
         step=s.assessment.step,
         rule=rule.name,
         family=rule.family,
-        expected=expected if rule.judge == "loss" else math.inf,
+        expected=expected if rule.judge == "loss" and proposal.judged else math.inf,
         error=max(ERROR_PER_MOVE * state.jitter, SEED_NOISE),
         changed={name: (before[name], value) for name, value in proposal.changes.items()},
     )

@@ -12,7 +12,7 @@ from aquila_jax.model.config import ModelConfig, parameters
 from aquila_jax.tsm import band, law, points
 from aquila_jax.tsm.band import Calibration
 from aquila_jax.tsm.context import Context
-from aquila_jax.tsm.fit import default_prior
+from aquila_jax.tsm.fit import Prior, default_prior
 from aquila_jax.tsm.forecast import Estimate, estimate, forecast
 from aquila_jax.tsm.history import History
 from aquila_jax.tsm.whatif import chance, compare, cooldowns, reach, saturation
@@ -23,6 +23,7 @@ class Foresight:
     """Called by the monitor; a function of what it is given and of nothing else."""
 
     model: ModelConfig
+    length: int  # tokens of a sequence
     schedule: Schedule
     batches: tuple[tuple[int, int], ...]  # (first step, sequences a step)
     domains: tuple[str, ...]
@@ -31,10 +32,11 @@ class Foresight:
 
     def __call__(self, history: History, context: Context) -> Forecast | None:
         """The final loss, overall and per domain; None while there is too little to go by."""
+        now = self._plan(history)
         return forecast(
             points.whole(history),
-            self._plan(history),
-            prior=default_prior(parameters(self.model)),
+            now,
+            prior=self._prior(now),
             calibrations=self.calibrations,
             domains={name: points.domain(history, m) for m, name in enumerate(self.domains)},
         )
@@ -42,7 +44,7 @@ class Foresight:
     def decays(self, history: History) -> tuple[Decay, ...]:
         """What the forecast says of starting the decay elsewhere; nothing while there is none."""
         now = self._plan(history)
-        found = estimate(points.whole(history), now, default_prior(parameters(self.model)))
+        found = estimate(points.whole(history), now, self._prior(now))
         if found is None:
             return ()
         plans, read = cooldowns(found), np.cumsum(now.batch)
@@ -62,7 +64,7 @@ class Foresight:
         """
         now = self._plan(history)
         told = {"plan": _described(self, now)}
-        found = estimate(points.whole(history), now, default_prior(parameters(self.model)))
+        found = estimate(points.whole(history), now, self._prior(now))
         if found is None:
             return told
         outcomes = compare(found, cooldowns(found))
@@ -74,6 +76,9 @@ class Foresight:
 
     def _plan(self, history: History) -> law.Plan:
         return plan(self.schedule, self.control, self.batches, history)
+
+    def _prior(self, now: law.Plan) -> Prior:
+        return default_prior(parameters(self.model), law.hottest(now, self.length))
 
     def _target(self, found: Estimate, target: float) -> dict:
         """When it is reached; its odds and the edges only where there is a calibrated band."""

@@ -52,6 +52,7 @@ class Mentor(NamedTuple):
         """The forecast of the plan as `control` and the batches so far have it."""
         return Foresight(
             model=self.config.model,
+            length=self.config.data.length,
             schedule=self.config.schedule,
             batches=batches,
             domains=tuple(self.languages),

@@ -14,11 +14,13 @@ import numpy as np
 from aquila_jax.tsm import law
 
 DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.6, 0.25
-SIZE_EXPONENT = 0.12  # the drop grows as parameters^0.12 (25M to 400M, published curves)
-# Parameters, exponent, drop: of our runs of 500 to 2000 steps of 512 to 2048 tokens, the largest of
-# them 1.3M (docs/results/monitor.md), and of published ones of tens of thousands of large steps. Far
-# fewer tokens a step leave more noise for a decay to take away.
-SHORT, LONG = (1.3e6, 0.14, 0.53), (2.5e7, 0.46, 0.133 * 0.25**SIZE_EXPONENT)
+SIZE_EXPONENT = 0.12  # the drop grows as parameters^0.12 (25M to 100M, published curves)
+# Parameters, exponent, drop: of our runs of 2000 steps of 512 tokens, the largest of them 1.3M
+# (docs/results/monitor.md), and of published ones of tens of thousands of large steps. Fewer tokens
+# a step leave more noise for a decay to take away.
+SHORT, LONG = (1.3e6, 0.14, 0.42), (2.5e7, 0.52, 0.115)
+SHORT_TEMPERATURE = 4e-3 / 512**0.5  # of those runs of ours: rate / sqrt(tokens a step)
+MOST_TEMPERATURE = 4.0  # times that or a part of it: farther off nobody looked
 EXPONENTS = np.geomspace(0.1, 1.6, 25)
 MIN_NOISE = 1e-3  # nats; also the relative error from which an error counts linearly
 VAGUE = 100.0  # nats: floor and scale are free, but a flat curve must not be singular
@@ -54,12 +56,16 @@ class Fit(NamedTuple):
         return law.Parameters(floor, scale, float(self.exponent[k]), drop)
 
 
-def default_prior(parameters: float) -> Prior:
+def default_prior(parameters: float, temperature: float = SHORT_TEMPERATURE) -> Prior:
     """For a model of that many parameters without a proxy run: wide, and not calibrated.
 
     Between the two kinds of run that were looked at in straight lines of logarithms, and wider.
+    `temperature`: the highest of the plan (`law.hottest`), by which small models' runs differ: the
+    noise that a decay takes away grows with it as the law has it. The published runs had one.
     """
     (least, *short), (most, *long) = SHORT, LONG
+    hotter = np.clip(temperature / SHORT_TEMPERATURE, 1 / MOST_TEMPERATURE, MOST_TEMPERATURE)
+    short[1] *= float(hotter) ** law.POWER
     share = float(np.clip(np.log(parameters / least) / np.log(most / least), 0, 1))
     exponent, drop = np.exp((1 - share) * np.log(short) + share * np.log(long)).tolist()
     unseen = 1 + 4 * share * (1 - share)

@@ -29,7 +29,9 @@ def test_the_decay_moves_after_three_sure_forecasts_in_a_row():
         streak = plan_rules.confirm(given)["start_decay"]
     assert streak == 3
     proposal = plan_rules.start_decay(forecast_of(BETTER, UNSURE, streak=3))
-    assert proposal.changes == {"decay_start": 7000.0}
+    assert proposal.changes == {"decay_start": 7000.0} and not proposal.judged  # not begun yet
+    now = plan_rules.start_decay(forecast_of(BETTER._replace(start=3000.0), streak=3))
+    assert now.changes == {"decay_start": 3000.0} and now.judged
     assert plan_rules.confirm(forecast_of(UNSURE, streak=2))["start_decay"] == 0
 
 

@@ -12,7 +12,7 @@ from aquila_jax.ate.situation import Proposal, Rule
 from tests.ate.situations import PLANNED, situation
 
 
-def opened(*, family="plan", slope=-0.3, jitter=0.0, delay=0):
+def opened(*, family="plan", slope=-0.3, jitter=0.0, **proposed):
     """A trial from step 300 on, of a rule that is judged 20 steps later."""
     given = situation()
     assessment = dataclasses.replace(given.assessment, slope=slope)
@@ -21,7 +21,7 @@ def opened(*, family="plan", slope=-0.3, jitter=0.0, delay=0):
         PolicyState(clock=300, loss=4.0, jitter=jitter),
         dataclasses.replace(given, assessment=assessment),
         rule=rule,
-        proposal=Proposal({"lr_scale": 0.5}, delay=delay),
+        proposal=Proposal({"lr_scale": 0.5}, **proposed),
         control=PLANNED,
     )
 
@@ -35,6 +35,10 @@ def test_a_healthy_run_is_expected_where_its_slope_leads(family):
 @pytest.mark.parametrize("slope", [0.3, math.nan])
 def test_no_action_may_do_worse_because_the_loss_rose_before(slope):
     assert opened(slope=slope).expected == 4.0
+
+
+def test_the_loss_cannot_judge_what_has_not_begun():
+    assert opened(judged=False).expected == math.inf
 
 
 def test_in_trouble_the_level_counts():

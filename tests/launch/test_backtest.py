@@ -57,7 +57,8 @@ def write_run(folder, seed, *, steps=900, evaluations=False):
     loss = law.curve(truth, where.progress, where.annealing)
     noisy = loss + 0.03 * rng.standard_normal(steps)
     lines = [
-        {"step": int(n), "loss": noisy[n - 1], "learning_rate": rate[n - 1], "batch": 8, "skipped": int(n == 500)}
+        {"step": int(n), "loss": noisy[n - 1], "learning_rate": rate[n - 1], "batch": 8, "skipped": int(n == 500),
+         "sequences": 8 * int(n), "tokens": 8 * 63.5 * int(n)}
         for n in every
     ]  # fmt: skip
     folder.mkdir(parents=True)

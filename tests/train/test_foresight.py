@@ -31,7 +31,7 @@ def outlook():
             sums_M=np.array([[100 * noisy], [100.0]]),
         )  # fmt: skip
     foresight = Foresight(
-        model=MODEL, schedule=SCHEDULE, batches=batches, domains=("a",),
+        model=MODEL, length=2048, schedule=SCHEDULE, batches=batches, domains=("a",),
         control=control, calibrations={},
     )  # fmt: skip
     target = float(loss[2999])
@@ -90,7 +90,7 @@ def changed(at, factor, *, kind="wsd", until=STEPS * 3 // 5):
             sums_M=np.array([[100 * loss[step - 1]], [100.0]]),
         )  # fmt: skip
     foresight = Foresight(
-        model=MODEL, schedule=schedule, batches=batches, domains=("a",),
+        model=MODEL, length=2048, schedule=schedule, batches=batches, domains=("a",),
         control=control._replace(lr_scale=factor), calibrations={},
     )  # fmt: skip
     return foresight, seen, loss, taken

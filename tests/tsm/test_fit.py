@@ -112,7 +112,7 @@ def test_a_rising_loss_has_no_fit():
 
 def test_priors():
     wide = fit.default_prior(1e8)
-    assert (wide.exponent, wide.drop) == pytest.approx((0.46, 0.133))
+    assert (wide.exponent, wide.drop) == pytest.approx((0.52, 0.115 * 4**0.12))
     assert wide.source == "default"
     proxies = [(1e7, law.Parameters(3, 1, a, c)) for a, c in [(0.4, 0.1), (0.5, 0.12), (0.9, 0.3)]]
     near = fit.proxy_prior(1e8, proxies)
@@ -135,4 +135,20 @@ def test_the_default_is_what_was_seen_at_both_ends_and_wider_between():
     assert all(fit.SHORT[1] < one.exponent < fit.LONG[1] for one in between)
     assert all(fit.LONG[2] < one.drop < fit.SHORT[2] for one in between)
     assert all(one.drop_width > fit.DEFAULT_DROP_WIDTH for one in between)
-    assert fit.default_prior(1e8).drop == pytest.approx(0.133)
+
+
+def test_a_small_run_at_another_temperature_is_believed_to_anneal_by_the_law():
+    usual = fit.default_prior(1e6)
+    told = [fit.default_prior(1e6, fit.SHORT_TEMPERATURE * x) for x in (1 / 16, 1 / 4, 1, 4, 16)]
+    root8 = 8**0.5  # 4^(3/4)
+    expected = [1 / root8, 1 / root8, 1, root8, root8]
+    assert [one.drop / usual.drop for one in told] == pytest.approx(expected)
+    assert len({one.exponent for one in told}) == 1
+    assert fit.default_prior(1e8, fit.SHORT_TEMPERATURE / 4) == fit.default_prior(1e8)
+
+
+def test_the_temperature_is_that_of_the_highest_rate_and_whole_steps():
+    plan = law.Plan(
+        learning_rate=np.r_[1e-3, 4e-3, 4e-3, 1e-3], batch=np.array([8.0, 8, 8, 32]), warmup=1
+    )
+    assert law.hottest(plan, 64) == pytest.approx(4e-3 / 512**0.5)
