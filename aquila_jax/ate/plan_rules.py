@@ -23,8 +23,8 @@ def start_decay(s: Situation) -> Proposal | None:
     past. Nor does it ever move later: how fast a decay works is not known before one was seen,
     and on a healthy run of 1024 steps a decay cut from 20 to 10 % cost 0.03 bits per byte where
     an earlier law had promised a gain. What the law is known to be off by (`tsm.whatif`) is held
-    against it: a decay of 20 % stays, one of 10 % became one of 20 % in eight of eight runs, which
-    ended 0.5 % lower (docs/results/monitor.md). On a plateau the decay starts at once: at a
+    against it: a decay of 20 % stays, one of 10 % became one of 20 or 30 % in eight of eight runs,
+    which ended 0.5 % lower (docs/results/monitor.md). On a plateau the decay starts at once: at a
     constant rate nothing is left to gain, and the cool-down is what turns it into a lower loss
     (arXiv 2405.18392).
     """

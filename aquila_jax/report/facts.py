@@ -1,5 +1,7 @@
 """What a run is, how each domain does, and what is missing from its records."""
 
+import math
+
 import numpy as np
 
 from aquila_jax.report import columns, goodput, read, records, timeline, words
@@ -61,7 +63,7 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
         name = language_of.get(domain) if group == "languages" else domain
         tokens[name] = tokens.get(name, 0) + np.nansum(column)
         recent[name] = recent.get(name, 0) + np.nansum(column[-records.SMOOTH :])
-    final = records.inner(records.last_forecast(run), "domains")
+    final = _ends(run, steps, by_language=group == "languages")
     rows = []
     for name in sorted({*steps.inner(key), *curves}, key=lambda name: -recent.get(name, 0)):
         share = recent.get(name, 0) / max(sum(recent.values()), 1)
@@ -73,10 +75,29 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
             "loss": words.loss(records.lately(steps[f"{key}/{name}"])),
             "bits": words.loss(curves[name][-1][1]) if name in curves else "–",
             "fall": words.change(-falls[name]) if name in falls else "",
-            "final": words.loss(records.number(final[name])) if name in final else "",
+            "final": words.loss(final[name]) if name in final else "",
             "lags": name == records.slowest(falls),
         })  # fmt: skip
     return rows
+
+
+def _ends(run: Run, steps: columns.Columns, *, by_language: bool) -> dict[str, float]:
+    """Where each domain's loss will end, or each language's whose read domains all have a forecast."""
+    told = records.inner(records.last_forecast(run), "domains")
+    ends = {name: records.number(end) for name, end in told.items()}
+    if not by_language:
+        return ends
+    language_of, parts = records.language_of(run), {}
+    for domain in steps.inner("domain_tokens"):
+        read = np.nansum(steps[f"domain_tokens/{domain}"][-records.SMOOTH :])
+        if read:
+            end = ends.get(domain, math.nan)
+            parts.setdefault(language_of.get(domain), []).append((read, end))
+    means = {
+        name: sum(read * end for read, end in each) / sum(read for read, _ in each)
+        for name, each in parts.items()
+    }
+    return {name: mean for name, mean in means.items() if math.isfinite(mean)}
 
 
 def hosts(run: Run) -> list[dict]:

@@ -81,8 +81,7 @@ def memory(steps: int) -> float:
     """Full-rate steps in which the noise of a run of that length forgets by 1 / e: 0.75 sqrt(steps).
 
     The longer a run, the slower the directions that matter at its end; with this, a full anneal
-    is worth the same in runs of 2000 steps with 10 to 100 % decay, and the longer of two decays
-    brings what it was promised to (docs/results/monitor.md).
+    is worth the same in runs of 2000 steps with 10 to 100 % decay (docs/results/monitor.md).
     """
     return 0.75 * steps**0.5
 

@@ -144,3 +144,22 @@ def test_the_hosts_stand_side_by_side_with_the_slow_one_marked(tmp_path):
         second["name"] == "1 · h1" and second["probe"] == "50.0 ms" and second["clock"] == "+30.0 s"
     )
     assert any("hosts 1 differ" in note["en"] for note in facts.notes(run))
+
+
+def test_a_language_ends_where_its_domains_do_by_what_is_read_of_them(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    domains = {"books": "en", "docs": "en", "law": "zh", "poems": "zh", "unread": "en"}
+    tokens = {"books": 30, "docs": 10, "law": 20, "poems": 20, "unread": 0}
+    losses = {"domain_loss": dict.fromkeys(tokens, 4.0), "language_loss": {"en": 4.0, "zh": 4.0}}
+    step = {"step": 1, "loss": 4.0} | losses
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(step | {"domain_tokens": tokens}) + "\n")
+    ends = {"books": 2.0, "docs": 4.0, "law": 3.0}
+    lines = [
+        {"seq": 0, "step": 0, "kind": "start", "domains": domains},
+        {"seq": 1, "step": 1, "kind": "forecast", "forecast": {"final_loss": 3.0, "domains": ends}},
+    ]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run = read.read_run(tmp_path, "run")
+    told = {row["name"]["en"]: row["final"] for row in facts.domains(run)}
+    # Nothing is known of the poems, and what is not read counts for nothing.
+    assert (told["English"], told["Chinese"], told["law"]) == ("2.500", "", "3.000")
