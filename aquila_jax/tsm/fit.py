@@ -13,12 +13,12 @@ import numpy as np
 
 from aquila_jax.tsm import law
 
-DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.6, 0.25
+DEFAULT_EXPONENT_WIDTH, DEFAULT_DROP_WIDTH = 0.4, 0.25
 SIZE_EXPONENT = 0.12  # the drop grows as parameters^0.12 (25M to 100M, published curves)
 # Parameters, exponent, drop: of our runs of 2000 steps of 512 tokens, the largest of them 1.3M
 # (docs/results/monitor.md), and of published ones of tens of thousands of large steps. Fewer tokens
 # a step leave more noise for a decay to take away.
-SHORT, LONG = (1.3e6, 0.14, 0.42), (2.5e7, 0.52, 0.115)
+SHORT, LONG = (1.3e6, 0.12, 0.42), (2.5e7, 0.52, 0.115)
 SHORT_TEMPERATURE = 4e-3 / 512**0.5  # of those runs of ours: rate / sqrt(tokens a step)
 MOST_TEMPERATURE = 4.0  # times that or a part of it: farther off nobody looked
 EXPONENTS = np.geomspace(0.1, 1.6, 25)
