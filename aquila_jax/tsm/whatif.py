@@ -11,7 +11,7 @@ from aquila_jax.tsm.progress import noticeable
 
 COOLDOWN_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)  # of the run
 # What a gain by another decay is off by: of decays of 20 % against 10 % the law promised 0.036 nats
-# on nine pairs of runs, and 0.020 to 0.029 came (docs/results/monitor.md).
+# on ten pairs of runs, and 0.020 to 0.029 came (docs/results/monitor.md).
 GAIN_ERROR = 0.5
 MARGIN = 0.002  # nats that a change of plan must gain to be worth it
 FAR = 1e12  # steps: as good as never

@@ -34,7 +34,7 @@ def test_gains_are_those_of_the_law(halfway):
 
 
 def test_a_gain_is_no_surer_than_such_gains_were(halfway):
-    """Of what the law promises a longer decay, two thirds came (nine pairs of runs)."""
+    """Of what the law promises a longer decay, two thirds came (ten pairs of runs)."""
     told = whatif.compare(halfway, whatif.cooldowns(halfway))
     assert max(abs(outcome.gain) for outcome in told.values()) > 0.01
     for outcome in told.values():
