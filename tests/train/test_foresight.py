@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 from aquila_jax.ate.schedules import Schedule, neutral
 from aquila_jax.model.config import ModelConfig
 from aquila_jax.train.foresight import Foresight, plan
+from aquila_jax.train.mentor import Mentor
 from aquila_jax.tsm import history, law
+from tests.train import small as small_run
 
 STEPS, BATCH = 4000, 8
 MODEL = ModelConfig(
@@ -16,9 +19,8 @@ SCHEDULE = Schedule(kind="wsd", peak=1e-3, warmup=100 * BATCH, total=STEPS * BAT
 TRUTH = law.Parameters(2.7, 1.05, 0.45, 0.14)
 
 
-@pytest.fixture(scope="module")
-def outlook():
-    """What is told at half of a run of a known law."""
+def half_way():
+    """What is seen of a run of a known law at its half, and the whole curve."""
     control, batches = neutral(SCHEDULE), ((1, BATCH),)
     now = plan(SCHEDULE, control, batches, history.start(1))
     where = law.coordinates(now, law.memory(STEPS))
@@ -30,12 +32,36 @@ def outlook():
             seen, step=step, tokens=100.0 * step, learning_rate=now.learning_rate[step - 1], batch=BATCH,
             sums_M=np.array([[100 * noisy], [100.0]]),
         )  # fmt: skip
-    foresight = Foresight(
-        model=MODEL, length=2048, schedule=SCHEDULE, batches=batches, domains=("a",),
-        control=control, calibrations={},
+    return seen, loss
+
+
+def planned(model, length):
+    """The foresight of that run."""
+    return Foresight(
+        model=model, length=length, schedule=SCHEDULE, batches=((1, BATCH),), domains=("a",),
+        control=neutral(SCHEDULE), calibrations={},
     )  # fmt: skip
-    target = float(loss[2999])
-    return foresight.outlook(seen, target), loss
+
+
+def test_the_mentor_s_foresight_is_of_its_own_run():
+    config = small_run.config("store")
+    told = Mentor(config, {"a": "en"}, {}).foresight(neutral(config.schedule), ((1, BATCH),))
+    assert (told.length, told.model) == (config.data.length, config.model)
+    assert (told.schedule, told.domains) == (config.schedule, ("a",))
+
+
+@pytest.fixture(scope="module")
+def outlook():
+    seen, loss = half_way()
+    return planned(MODEL, 2048).outlook(seen, float(loss[2999])), loss
+
+
+def test_a_small_model_on_longer_sequences_is_believed_to_anneal_less():
+    """Four times the tokens a step: half of the temperature, 2^(3/4) of the drop."""
+    seen, _ = half_way()
+    small = dataclasses.replace(MODEL, vocab=512, layers=1, embed=64, ffn=128, heads=4, kv_heads=4)
+    short, long = (planned(small, length)(seen, None).parameters["drop"] for length in (4, 16))
+    assert short / long == pytest.approx(2**0.75, rel=0.02)
 
 
 def test_a_forecast_comes_with_the_plan_it_is_of(outlook):
