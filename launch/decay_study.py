@@ -8,50 +8,33 @@ it was planned and its twin with 20 %. Goes on where it stands; about 70 CPU sec
 
 import argparse
 import pathlib
-import statistics
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from aquila_jax.config import Config, build, plain
 from aquila_jax.core.journal import read_lines
-from launch import kept, runs_study
+from launch import kept, recorded, runs_study
 
-SIZE, FINAL = "small", 0.02  # of a run: its training loss is averaged over, to know where it ended
+SIZE = "small"
 
 
-def compared(work: pathlib.Path, mixture: str, seed: int) -> dict:
-    """Where the three runs of a mixture and seed ended, in nats, and what the mentor decided."""
-    store = str(work / "store")
-    config = runs_study.config_of(store, "wsd10", SIZE, mixture=mixture, seed=seed)
-    changed = plain(config)
+def decided(work: pathlib.Path, mixture: str, seed: int) -> list[list]:
+    """Makes the run with leave, if it is missing; what the mentor decided in it."""
+    store, folder = str(work / "store"), work / "decay" / f"{mixture}-{seed}"
+    changed = plain(runs_study.config_of(store, "wsd10", SIZE, mixture=mixture, seed=seed))
     changed["mentor"] |= {"mode": "act", "may": ["decay"]}
-    folder = work / "decay" / f"{mixture}-{seed}"
-    runs_study.make(build(Config, changed, "config"), folder)
-    decided = [x for x in read_lines(folder / "journal.jsonl") if x["kind"] == "decision"]
-    return {
-        "mixture": mixture, "seed": seed, "mentor": ended(folder),
-        "planned 10 %": ended(planned(work, "wsd10", mixture, seed)),
-        "planned 20 %": ended(planned(work, "wsd20", mixture, seed)),
-        "decisions": [[x["step"], x["rule"], x["control"], x["evidence"]] for x in decided],
-    }  # fmt: skip
+    print(
+        f"{folder.name}: {runs_study.make(build(Config, changed, 'config'), folder):.0f} s",
+        flush=True,
+    )
+    lines = [x for x in read_lines(folder / "journal.jsonl") if x["kind"] == "decision"]
+    return [[x["step"], x["rule"], x["control"], x["evidence"]] for x in lines]
 
 
-def planned(work: pathlib.Path, *run) -> pathlib.Path:
-    """The folder of a run of the study, which must be there."""
-    schedule, mixture, seed = run
-    wanted = (schedule, SIZE, mixture, seed)
-    [name] = [name for name, one in runs_study.runs().items() if one == wanted]
-    if not (work / "runs" / name / "summary.json").exists():
-        raise SystemExit(f"{name} is missing; run launch/runs_study.py --only {name} first.")
-    return work / "runs" / name
-
-
-def ended(folder: pathlib.Path) -> float:
-    """The mean training loss of the last steps."""
-    course = {line["step"]: line["loss"] for line in read_lines(folder / "metrics.jsonl")}
-    first = max(course) * (1 - FINAL)
-    return statistics.fmean(loss for step, loss in course.items() if step > first)
+def ends(folder: pathlib.Path) -> dict[str, float]:
+    """Where each run below a folder ended, in nats."""
+    return {run.name: run.final for run in recorded.read_workdirs(folder)}
 
 
 def main() -> None:
@@ -60,12 +43,22 @@ def main() -> None:
     parser.add_argument("--work", type=pathlib.Path, required=True, help="that of runs_study.py")
     parser.add_argument("--output", type=pathlib.Path, required=True)
     given = parser.parse_args()
-    told = []
-    for seed in runs_study.SEEDS[SIZE]:
-        for mixture in runs_study.MIXTURES:
-            told.append(compared(given.work, mixture, seed))
-            print({key: value for key, value in told[-1].items() if key != "decisions"}, flush=True)
+    pairs = [(m, seed) for seed in runs_study.SEEDS[SIZE] for m in runs_study.MIXTURES]
+    decisions = {pair: decided(given.work, *pair) for pair in pairs}
+    names = {one: name for name, one in runs_study.runs().items()}
+    planned, mended = ends(given.work / "runs"), ends(given.work / "decay")
+    told = [
+        {
+            "mixture": mixture, "seed": seed, "mentor": mended[f"{mixture}-{seed}"],
+            "planned 10 %": planned[names["wsd10", SIZE, mixture, seed]],
+            "planned 20 %": planned[names["wsd20", SIZE, mixture, seed]],
+            "decisions": decisions[mixture, seed],
+        }
+        for mixture, seed in pairs
+    ]  # fmt: skip
     kept.write(given.output, told)
+    for one in told:
+        print({key: value for key, value in one.items() if key != "decisions"})
 
 
 if __name__ == "__main__":

@@ -56,14 +56,15 @@ def domains(run: Run) -> list[dict]:
 def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
     key = records.GROUPS[group]
     curves, falls = records.heldout(run, group), records.falls(run, group)
-    tokens, recent = {}, {}
+    tokens, recent, lately = {}, {}, {}
     language_of = records.language_of(run)
     for domain in steps.inner("domain_tokens"):
         column = steps[f"domain_tokens/{domain}"]
         name = language_of.get(domain) if group == "languages" else domain
         tokens[name] = tokens.get(name, 0) + np.nansum(column)
-        recent[name] = recent.get(name, 0) + np.nansum(column[-records.SMOOTH :])
-    final = _ends(run, steps, by_language=group == "languages")
+        lately[domain] = np.nansum(column[-records.SMOOTH :])
+        recent[name] = recent.get(name, 0) + lately[domain]
+    final = _ends(run, lately, by_language=group == "languages")
     rows = []
     for name in sorted({*steps.inner(key), *curves}, key=lambda name: -recent.get(name, 0)):
         share = recent.get(name, 0) / max(sum(recent.values()), 1)
@@ -81,20 +82,22 @@ def _rows(run: Run, steps: columns.Columns, group: str) -> list[dict]:
     return rows
 
 
-def _ends(run: Run, steps: columns.Columns, *, by_language: bool) -> dict[str, float]:
-    """Where each domain's loss will end, or each language's whose read domains all have a forecast."""
+def _ends(run: Run, lately: dict[str, float], *, by_language: bool) -> dict[str, float]:
+    """Where each domain's loss will end, or that of each language by what was read of it lately.
+
+    A language of which a domain that is read has no forecast has none.
+    """
     told = records.inner(records.last_forecast(run), "domains")
     ends = {name: records.number(end) for name, end in told.items()}
     if not by_language:
         return ends
     language_of, parts = records.language_of(run), {}
-    for domain in steps.inner("domain_tokens"):
-        read = np.nansum(steps[f"domain_tokens/{domain}"][-records.SMOOTH :])
-        if read:
+    for domain, count in lately.items():
+        if count:
             end = ends.get(domain, math.nan)
-            parts.setdefault(language_of.get(domain), []).append((read, end))
+            parts.setdefault(language_of.get(domain), []).append((count, end))
     means = {
-        name: sum(read * end for read, end in each) / sum(read for read, _ in each)
+        name: sum(count * end for count, end in each) / sum(count for count, _ in each)
         for name, each in parts.items()
     }
     return {name: mean for name, mean in means.items() if math.isfinite(mean)}
