@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
         name="small",
         model=ModelConfig(
             vocab=VOCABULARY, layers=6, embed=256, ffn=688, heads=8, kv_heads=8, head_dim=32,
-            compute_dtype="float32", remat="none", qk_norm=True, unroll=6, loss_chunks=8,
+            compute_dtype="float32", remat="none", qk_norm=True, unroll=6, loss_chunks=6,
         ),
         prepare=PrepareSettings(sources=sources, vocab_size=VOCABULARY, clean=cleaning),
         data=DataConfig(length=256),

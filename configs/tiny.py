@@ -38,7 +38,7 @@ def get_config() -> ConfigDict:
         name="tiny",
         model=ModelConfig(
             vocab=VOCABULARY, layers=4, embed=128, ffn=384, heads=4, kv_heads=2, head_dim=32,
-            compute_dtype="float32", remat="none", qk_norm=True, unroll=4, loss_chunks=2,
+            compute_dtype="float32", remat="none", qk_norm=True, unroll=4, loss_chunks=3,
         ),
         prepare=PrepareSettings(sources=sources, vocab_size=VOCABULARY),
         data=DataConfig(length=128, sample_megabytes=5.0),

@@ -14,22 +14,16 @@ from jax.sharding import PartitionSpec
 from aquila_jax.core.sharding import MESH_AXES, WHOLE, spec
 
 SMALLEST_BLOCK, MOST_BLOCKS = 128, 8
+ROWS_APART = 2  # XLA's CPU does one array's small products on one core, those of two on two
 
 
 def dense_attention(q_BLHK, k_BLGK, v_BLGK, segment_ids_BL):
     """`[B, L, H, K]`; the softmax is taken in float32."""
 
     def attend(queries, keys):
-        q_BLHK, (k_BLGK, v_BLGK) = queries[0], keys[:2]
-        k_BGMK, v_BGMK = k_BLGK.swapaxes(1, 2), v_BLGK.swapaxes(1, 2)
-        parts = [
-            mix(q_BGQK, k_BGMK[:, :, : visible_BMQ.shape[1]], v_BGMK[:, :, : visible_BMQ.shape[1]],
-                visible_BMQ)
-            for q_BGQK, visible_BMQ in blocks(queries, keys)
-        ]  # fmt: skip
-        B, L, H, K = q_BLHK.shape
-        y_BGLRK = jnp.concatenate(parts, axis=2).reshape(B, k_BGMK.shape[1], L, -1, K)
-        return y_BGLRK.swapaxes(1, 2).reshape(B, L, H, K)
+        parts = min(ROWS_APART, len(queries[0]))
+        apart = zip(*(jnp.array_split(x_B, parts) for x_B in (*queries, *keys)), strict=True)
+        return jnp.concatenate([attend_rows(part[:2], part[2:]) for part in apart])
 
     layouts = (spec("BLHK"), spec("BL")), (*[spec("BLGK", WHOLE)] * 2, spec("BL", WHOLE))
     inputs = jax.sharding.reshard(
@@ -37,6 +31,20 @@ def dense_attention(q_BLHK, k_BLGK, v_BLGK, segment_ids_BL):
     )
     apply = jax.shard_map(attend, in_specs=layouts, out_specs=spec("BLHK"), check_vma=False)
     return apply(*inputs)
+
+
+def attend_rows(queries, keys):
+    """`[B, L, H, K]` of what one device has of both."""
+    q_BLHK, (k_BLGK, v_BLGK) = queries[0], keys[:2]
+    k_BGMK, v_BGMK = k_BLGK.swapaxes(1, 2), v_BLGK.swapaxes(1, 2)
+    parts = [
+        mix(q_BGQK, k_BGMK[:, :, : visible_BMQ.shape[1]], v_BGMK[:, :, : visible_BMQ.shape[1]],
+            visible_BMQ)
+        for q_BGQK, visible_BMQ in blocks(queries, keys)
+    ]  # fmt: skip
+    B, L, H, K = q_BLHK.shape
+    y_BGLRK = jnp.concatenate(parts, axis=2).reshape(B, k_BGMK.shape[1], L, -1, K)
+    return y_BGLRK.swapaxes(1, 2).reshape(B, L, H, K)
 
 
 def logit_max(q_BLHK, k_BLGK, segment_ids_BL) -> jax.Array:

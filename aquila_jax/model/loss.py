@@ -12,6 +12,8 @@ from aquila_jax.core.signals import Batch
 from aquila_jax.model.exchange import over_tokens
 from aquila_jax.model.tokens import ROWS, join_tokens, shards, split_tokens
 
+VECTOR = 16  # tokens: rows of logits then begin where a processor's vectors do
+
 
 class Loss(NamedTuple):
     """Only `objective` has a gradient; the rest is for reporting."""
@@ -61,12 +63,12 @@ def cross_entropy(
 
 
 def split_chunks(x_T: jax.Array, *, chunks: int) -> jax.Array:
-    """`[T, ...]` to `[C, T/C, ...]`, padded with zeros to whole chunks.
+    """`[T, ...]` to `[C, T/C, ...]`, padded with zeros to whole chunks of whole vectors.
 
     A chunk takes every C-th token, so that all devices have a part of each.
     """
     T, *rest = x_T.shape
-    multiple = chunks * math.prod(shards())
+    multiple = chunks * math.prod(shards()) * VECTOR
     x_T = jnp.pad(x_T, [(0, -T % multiple)] + [(0, 0)] * len(rest))
     shape = (len(x_T) // chunks, chunks, *rest)
     return jax.lax.reshape(x_T, shape, out_sharding=spec("T__"[: len(shape)], ROWS)).swapaxes(0, 1)

@@ -8,14 +8,14 @@ from aquila_jax.core.sharding import spec
 from aquila_jax.model.attention import attention
 from aquila_jax.model.dense import block_bounds, logit_max
 
-B, H, G, K = 2, 4, 2, 8
+H, G, K = 4, 2, 8
 
 
-def case(mesh, length):
+def case(mesh, rows, length):
     keys = jax.random.split(jax.random.key(0), 3)
-    q_BLHK = jax.random.normal(keys[0], (B, length, H, K))
-    k_BLGK, v_BLGK = (jax.random.normal(key, (B, length, G, K)) for key in keys[1:])
-    ends = np.array([[length // 3, length - 5], [length // 2, length]])
+    q_BLHK = jax.random.normal(keys[0], (rows, length, H, K))
+    k_BLGK, v_BLGK = (jax.random.normal(key, (rows, length, G, K)) for key in keys[1:])
+    ends = np.array([[length // 3, length - 5], [length // 2, length], [2, 4]])[:rows]
     segments_BL = np.sum(np.arange(length)[None, :, None] >= ends[:, None, :], axis=-1) + 1
     segments_BL[segments_BL == 3] = 0
     arrays = (q_BLHK, k_BLGK, v_BLGK, segments_BL.astype(np.int32))
@@ -48,9 +48,9 @@ def by_us(*arrays, segments_BL):
     return y_BLHK, *gradients, logit_max(*arrays[:2], segments_BL)
 
 
-@pytest.mark.parametrize("length", [17, 300])
-def test_blocks_of_queries_equal_pytorchs_attention(mesh, length):
-    *arrays, segments_BL = case(mesh, length)
+@pytest.mark.parametrize(("rows", "length"), [(1, 17), (2, 300), (3, 17), (3, 300)])
+def test_blocks_of_queries_equal_pytorchs_attention(mesh, rows, length):
+    *arrays, segments_BL = case(mesh, rows, length)
     expected = by_torch(*arrays, segments_BL)
     found = by_us(*arrays, segments_BL=segments_BL)
     for name, x, y in zip(("y", "dq", "dk", "dv", "largest"), found, expected, strict=True):
