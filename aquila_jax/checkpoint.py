@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orbax.checkpoint as ocp
+import orbax.checkpoint.checkpoint_managers as policies
 from etils import epath
 
 from aquila_jax.core import agree, trees
@@ -19,17 +20,29 @@ class CheckpointError(ValueError):
     """A save that failed, or a folder in which no checkpoint is whole."""
 
 
+class _Lasting(policies.PreservationPolicy):
+    """Keeps what `Checkpoints.lasting` names."""
+
+    def __init__(self, owner: "Checkpoints"):
+        self.owner = owner
+
+    def should_preserve(self, checkpoints, *, context):
+        return [one.step in self.owner.lasting for one in checkpoints]
+
+
 class Checkpoints:
-    """The checkpoints of one run, newest kept, each `keep_every`-th kept for ever.
+    """The checkpoints of one run, newest kept, each `keep_every`-th and the `lasting` for ever.
 
     `keep` None is for who only reads: a run that is saving there just now is left in peace.
     """
 
     def __init__(self, folder: str, *, keep: int | None, keep_every: int | None = None):
         self.folder, self.keep = str(folder), keep
+        self.lasting: Collection[int] = ()  # steps, as they stand at the next save
+        kept = [policies.LatestN(keep), _Lasting(self)]
+        kept += [policies.EveryNSteps(keep_every)] if keep_every else []
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep,
-            keep_period=keep_every,
+            preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=keep is not None,
             read_only=keep is None,
         )

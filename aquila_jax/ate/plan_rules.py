@@ -102,7 +102,8 @@ def grow_batch(s: Situation) -> Proposal | None:
     grown = count(s.memory, "grow_batch")
     due = s.config.grow_batch_at[grown : grown + 1]
     calm = s.memory.clock - s.memory.troubled
-    if not due or s.progress < due[0] or calm < CALM_WINDOWS * s.window:
+    held = calm < CALM_WINDOWS * s.window or not s.control.lr_scale  # a person may have set 0
+    if not due or s.progress < due[0] or held:
         return None
     rate = float(f"{math.sqrt(2) * s.control.lr_scale:.6g}")
     return Proposal(

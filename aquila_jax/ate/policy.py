@@ -71,6 +71,7 @@ def by_rules(s: Situation, rules: tuple[Rule, ...]) -> Judgement:
 
 def notice(state: PolicyState, s: Situation) -> PolicyState:
     """One more step was seen: the clock, the jitter of the loss, and signs of trouble."""
+    state = trials.follow_mixture(state, s.assessment.mixture_moved)
     loss, clock = s.assessment.loss, state.clock + 1
     move = abs(loss - state.loss)
     if math.isfinite(move):
@@ -96,6 +97,11 @@ def steered(state: PolicyState, changes: dict[str, float], *, step: int) -> Poli
         return state
     action = Action(state.clock, step, "steer", "rate")
     return state._replace(ceiling=changes["lr_scale"], actions=(*state.actions, action))
+
+
+def returned(state: PolicyState) -> PolicyState:
+    """A person went back to an earlier step: what was under way says nothing of it any more."""
+    return state._replace(trial=None, waiting=(), streaks={}, loss=math.nan)
 
 
 def grown(state: PolicyState, factor: float) -> PolicyState:

@@ -3,14 +3,16 @@
 Safety waits for nobody and has no pause; it is bounded by `rewinds` and by calling a person.
 """
 
+import math
+
 from aquila_jax.ate import data_rules, plan_rules, rate_rules, safety_rules
 from aquila_jax.ate.situation import Rule
 
 RULES = (
-    Rule("give_up", "safety", 0, 8, safety_rules.give_up),
-    Rule("rewind", "safety", 0, 8, safety_rules.rewind),
+    Rule("give_up", "safety", 0, math.inf, safety_rules.give_up),
+    Rule("rewind", "safety", 0, math.inf, safety_rules.rewind),
     Rule("set_aside", "safety", 0, 2, safety_rules.set_aside),
-    Rule("wrong_data", "safety", 0, 8, safety_rules.wrong_data),
+    Rule("wrong_data", "safety", 0, math.inf, safety_rules.wrong_data),
     Rule("hopeless", "safety", 0, 1, safety_rules.hopeless),
     Rule("guard", "rate", 0, 40, rate_rules.guard, rate_rules.guard_window, "none"),
     Rule("back_off", "rate", 2, 5, rate_rules.back_off),

@@ -140,7 +140,7 @@ class Rule(NamedTuple):
     name: str
     family: Family
     cooldown: float  # windows between two actions
-    most: int  # actions in a run
+    most: float  # actions in a run
     propose: Callable[[Situation], Proposal | None]
     window: Callable[[Situation], int] = lambda situation: situation.window
     judge: Literal["loss", "none"] = "loss"  # what shows, after the window, whether it helped

@@ -11,6 +11,7 @@ DEVIATIONS = 2.0
 # its moves, and two such values are compared. A mean size is 0.8 of a deviation.
 ERROR_PER_MOVE = math.sqrt(2 * 5) / 0.8
 SEED_NOISE = 0.005  # nats: less than this is never held against an action
+NO_REMEDIES = ("recover", "start_decay")  # for nothing: they answer no trouble
 
 
 def open_trial(
@@ -63,7 +64,7 @@ def judge(
     if good:
         state = state._replace(failures=0 if judged else state.failures)
     else:
-        state = _failed(state, trial.family)
+        state = _failed(state, trial)
         now = s.control._asdict()
         # Only what nobody else has touched since.
         undone = {
@@ -79,14 +80,26 @@ def judge(
 def interrupt(state: PolicyState) -> PolicyState:
     """A new remedy is needed before the last one was judged: that one did not help.
 
-    What is never judged was no remedy, nor was the way back up.
+    What is never judged was no remedy.
     """
     trial, state = state.trial, state._replace(trial=None)
-    if trial is None or not math.isfinite(trial.expected) or trial.rule == "recover":
+    if trial is None or not math.isfinite(trial.expected) or trial.rule in NO_REMEDIES:
         return state
-    return _failed(state, trial.family)
+    return _failed(state, trial)
 
 
-def _failed(state: PolicyState, family: str) -> PolicyState:
-    penalties = state.penalties | {family: state.penalties.get(family, 0) + 1}
-    return state._replace(failures=state.failures + 1, penalties=penalties)
+def follow_mixture(state: PolicyState, moved: float) -> PolicyState:
+    """Other data move the loss by exp(`moved`), whatever the action did; by NaN: nobody can tell."""
+    if not moved:
+        return state
+    trial, factor = state.trial, math.exp(moved)
+    if trial is not None:
+        known = math.isfinite(factor)
+        trial = trial._replace(expected=trial.expected * factor if known else math.inf)
+    return state._replace(trial=trial, loss=state.loss * factor)
+
+
+def _failed(state: PolicyState, trial: Trial) -> PolicyState:
+    penalties = state.penalties | {trial.family: state.penalties.get(trial.family, 0) + 1}
+    failures = state.failures + (trial.rule not in NO_REMEDIES)
+    return state._replace(failures=failures, penalties=penalties)

@@ -116,6 +116,8 @@ class Assessment:
     skipped: bool
     update_ratio: float
     noise_scale: float | None = None  # sequences
+    # By exp of this a change of the mixture moves the loss from here on; NaN: nobody knows how far.
+    mixture_moved: float = 0.0
     forecast: Forecast | None = None
     trajectory: dict[str, float] | None = None  # parameter type -> distance per 1B tokens
     alarms: tuple[Alarm, ...] = ()

@@ -41,6 +41,7 @@ class Place(NamedTuple):
     since: int = 0  # sequences read when the phase began
     stairs: int = STAIRS  # of the change to its mixture that are done
     why: str = "start"  # or "tokens", or the event that began it
+    decided: int = 0  # the last phase that an event began
 
 
 def check(phases: Sequence[Phase], *, total: float, acts: bool) -> None:
@@ -91,7 +92,7 @@ def due(phases: Sequence[Phase], place: Place, tokens: float) -> int:
 
 def stairs(phase: Phase, place: Place, tokens: float) -> int:
     """How many stairs to the phase's mixture are done `tokens` after it began."""
-    if tokens >= phase.span:
+    if not phase.span or tokens >= phase.span:  # not begun yet, either, where a run went back
         return STAIRS
     return max(place.stairs, min(STAIRS, 1 + int(STAIRS * max(tokens, 0.0) / phase.span)))
 

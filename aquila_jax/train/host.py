@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from aquila_jax.ate import policy
 from aquila_jax.ate.optimizer import neutral_control
 from aquila_jax.config import Config
 from aquila_jax.core.signals import Control, Decision
@@ -28,6 +29,7 @@ class HostState:
     targets: int  # learned from, in all timelines
     wasted: int  # of them, in stretches that a rewind left behind
     timeline: int  # grows with every rewind
+    roots: tuple[int, ...]  # the step that each rewind went back to: where its timeline begins
     ledger: Ledger
     weights: dict[str, float]  # of the ledger's last entry
     batches: tuple[tuple[int, int], ...]  # (first step, sequences a step) of each batch size
@@ -56,6 +58,7 @@ def start(config: Config, mentor_: Mentor, sizes: Mapping[str, int]) -> HostStat
         targets=0,
         wasted=0,
         timeline=0,
+        roots=(),
         ledger=ledgers.start(config.data.seed, dict(sizes), weights),
         weights=weights,
         batches=((1, config.train.batch),),
@@ -65,6 +68,12 @@ def start(config: Config, mentor_: Mentor, sizes: Mapping[str, int]) -> HostStat
         control=control,
         mentor=mentor.start(mentor_, control),
     )
+
+
+def timeline_of(host: HostState, step: int) -> int:
+    """The timeline in which the run came by `step` on its way to where it stands."""
+    begun = [number for number, root in enumerate(host.roots, 1) if root <= step]
+    return max(begun, default=0)
 
 
 def dispatched(host: HostState) -> HostState:
@@ -94,7 +103,8 @@ def enter(host: HostState, *, phase: int, name: str, why: str) -> tuple[HostStat
     """A phase of the recipe begins; its mixture comes with the steps that follow."""
     where = {"first_step": host.step + 1, "first_sequence": host.sequences}
     line = {"kind": "phase", "name": name, "why": why} | where
-    return dataclasses.replace(host, place=Place(phase, host.sequences, 0, why)), [line]
+    decided = phase if why in recipe.EVENTS else host.place.decided
+    return dataclasses.replace(host, place=Place(phase, host.sequences, 0, why, decided)), [line]
 
 
 def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[dict]]:
@@ -121,6 +131,18 @@ def remix(host: HostState, weights: dict[str, float]) -> tuple[HostState, list[d
     return host, [line]
 
 
+def servable(
+    ledger: Ledger, weights: dict[str, float], *, otherwise: dict[str, float]
+) -> dict[str, float]:
+    """`weights` without domains of which everything is left out; `otherwise` if none is left."""
+    free = dict(zip(ledger.domains, ledger.free(ledger.entries[-1]).tolist(), strict=False))
+    kept = {name: share if free.get(name, 1) else 0.0 for name, share in weights.items()}
+    total = sum(kept.values())
+    if kept == weights:
+        return weights
+    return {name: share / total for name, share in kept.items()} if total else otherwise
+
+
 def leave_out(host: HostState, content: Mapping[str, Sequence]) -> HostState:
     """No sequence of `content` (domain -> [first, last) of its sequences) is read from here on."""
     ledger = host.ledger
@@ -145,25 +167,33 @@ def back(now: HostState, then: HostState, decision: Decision) -> tuple[HostState
     lost = now.targets - (then.targets - then.wasted)
     limits = {name: getattr(then.control, name) for name in ("loss_limit", "grad_norm_limit")}
     ledger = dataclasses.replace(then.ledger, skips=now.ledger.skips)
-    ranges = [tuple(span) for span in [decision.request.arguments.get("exclude")] if span]
+    asked = decision.request.arguments.get("exclude")  # of batches that have grown since, at most
+    ranges = [(max(asked[0], then.sequences), asked[1])] if asked else []
     batches = then.batches
     if now.batch != then.batch:
         batches = (*batches, (then.step + 1, now.batch))
     place, weights = now.place, now.weights
     if place != then.place and (place.phase == then.place.phase or place.why == "tokens"):
         place, weights = then.place, recipe.toward(weights, then.weights, 0, recipe.STAIRS)
+        if now.place.decided > place.phase:  # begins again here
+            place = Place(now.place.decided, then.sequences, 0, "decided", now.place.decided)
+    weights = servable(now.ledger, weights, otherwise=now.weights)
+    remembered = now.mentor.policy
+    if decision.author != "mentor":
+        remembered = policy.returned(remembered)
     host = dataclasses.replace(
         then,
         targets=now.targets,
         wasted=lost,
         timeline=now.timeline + 1,
+        roots=(*now.roots, then.step),
         ledger=_skip(ledger, ranges),
         batches=batches,
         place=place,
         joined=now.joined,
         steers=now.steers,
         control=decision.control._replace(**limits),
-        mentor=then.mentor._replace(policy=now.mentor.policy, successor=now.mentor.successor),
+        mentor=then.mentor._replace(policy=remembered, successor=now.mentor.successor),
     )
     host, lines = remix(host, weights)
     left_out = now.ledger.entries[-1].excluded.items()
@@ -175,6 +205,7 @@ def to_json(host: HostState) -> dict:
     fields = {name: getattr(host, name) for name in _PLAIN}
     return fields | {
         "batches": host.batches,
+        "roots": host.roots,
         "place": host.place,
         "ledger": ledger_json.to_json(host.ledger),
         "joined": host.joined,
@@ -188,6 +219,7 @@ def from_json(value: dict) -> HostState:
     return HostState(
         **{name: value[name] for name in _PLAIN},
         batches=tuple((first, batch) for first, batch in value["batches"]),
+        roots=tuple(value.get("roots", (0,) * value["timeline"])),
         place=Place(*value["place"]),
         joined=tuple(value["joined"]),
         ledger=ledger_json.from_json(value["ledger"]),
@@ -198,7 +230,7 @@ def from_json(value: dict) -> HostState:
 
 def _skip(ledger: Ledger, cursors) -> Ledger:
     """`ledger` without what the cursors in `cursors` ([first, last) each) would have read."""
-    for first, last in sorted(cursors, reverse=True):  # a skip moves what lies behind it
+    for first, last in reversed(exclusion.merge(cursors)):  # a skip moves what lies behind it
         ends = exclusion.jump(ledger.skips, np.array([first, last - 1], np.int64)).tolist()
         ledger = ledgers.skip(ledger, ends[0], ends[1] + 1)
     return ledger

@@ -49,6 +49,7 @@ class Inbox:
     def __init__(self, folder: Workdir):
         self.folder, self.home = folder, places.join(folder.home, "steer")
         self.looked, self.unreached = -REST, 0
+        self.unread: set[str] = set()  # what lies in the inbox and cannot be read
         self.accepted: list[dict] = agree.told(self._read_accepted())
 
     def taken(self, host: HostState) -> dict | None:
@@ -91,10 +92,15 @@ class Inbox:
             return None
         self.looked = time.monotonic()
         try:
-            waiting = self._files("inbox")
+            waiting = [file for file in self._files("inbox") if file not in self.unread]
             return self._settled(waiting[0], host, machine) if waiting else None
+        except (IsADirectoryError, PermissionError) as error:  # what comes after it is taken
+            self.unread.add(waiting[0])
+            name = waiting[0].rpartition("/")[2]
+            self.folder.event("refused", host.step, order=name, why=f"cannot be read: {error}")
         except OSError:
-            return None
+            pass
+        return None
 
     def _settled(self, file: str, host: HostState, machine: Machine) -> dict | None:
         name = file.rpartition("/")[2]

@@ -60,13 +60,20 @@ class Mentor(NamedTuple):
             calibrations=dict(self.calibrations),
         )
 
-    def settings(self, foresight: Foresight) -> MonitorSettings:
-        """The monitor's."""
+    def usual(self, batch: int) -> WarningSettings:
+        """The reference at a batch size: with it grows the rate, by its root, and with that the ratio."""
+        grown = math.sqrt(batch / self.config.train.batch)
+        return WarningSettings(
+            reference=tuple(grown * x for x in self.config.mentor.reference_ratio)
+        )
+
+    def settings(self, foresight: Foresight, batch: int) -> MonitorSettings:
+        """The monitor's, for a step of `batch` sequences."""
         return MonitorSettings(
             domains=tuple(self.languages),
             languages=tuple(self.languages.values()),
             layers=self.config.model.layers,
-            warning=WarningSettings(reference=self.config.mentor.reference_ratio),
+            warning=self.usual(batch),
             survey=SurveySettings(every=max(50, self.window)),
             forecaster=foresight,
         )
@@ -74,7 +81,8 @@ class Mentor(NamedTuple):
 
 def start(mentor: Mentor, control: Control) -> MentorState:
     """Before the first step."""
-    settings = mentor.settings(mentor.foresight(control, ((1, mentor.config.train.batch),)))
+    batch = mentor.config.train.batch
+    settings = mentor.settings(mentor.foresight(control, ((1, batch),)), batch)
     return MentorState(
         monitor.start(settings), policy.start(), peers.start(), successor.start(), MixState()
     )
@@ -97,7 +105,7 @@ def consider(
     `upcoming`: the next phase of the recipe. `supply`: the data, when it is time for new weights.
     """
     foresight = mentor.foresight(control, batches)
-    settings = mentor.settings(foresight)
+    settings = mentor.settings(foresight, context.batch)
     watching, assessment = monitor.observe(settings, state.monitor, signals, context=context)
     skipping, assessment = _as_peers(mentor, state.peers, signals, assessment)
     mixing, mix = state.mixing, None
@@ -116,7 +124,7 @@ def consider(
     situation = dataclasses.replace(
         situation,
         odds=outlook.get("target", {}).get("chance"),
-        reference=_reference(mentor, settings.warning, context),
+        reference=_reference(mentor, batches, context),
         decays=_decays(mentor, foresight, watching, assessment),
         upcoming=upcoming,
         mix=mix,
@@ -188,13 +196,14 @@ def _situation(mentor, remembered, assessment, *, control, context) -> Situation
     )
 
 
-def _reference(mentor, settings, context) -> tuple[float, float] | None:
+def _reference(mentor, batches, context) -> tuple[float, float] | None:
     """Least and most usual update ratio over what the smoothed one still remembers."""
-    total = mentor.config.schedule.total
-    passed = [back * context.batch / total for back in range(RATIO_MEMORY + 1)]
-    usual = [
-        early_warning.expected_ratio(settings, context.progress - progress) for progress in passed
-    ]
+    passed = context.batch / mentor.config.schedule.total  # by a step
+    usual = []
+    for back in range(RATIO_MEMORY + 1):
+        batch = [size for first, size in batches if first <= max(context.step - back, 1)][-1]
+        progress = context.progress - back * passed
+        usual.append(early_warning.expected_ratio(mentor.usual(batch), progress))
     return None if usual[0] is None else (min(usual), max(usual))
 
 

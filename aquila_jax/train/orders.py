@@ -27,7 +27,8 @@ def read(text: str) -> dict:
     """The order in `text`, as it was handed in."""
     try:
         order = json.loads(text)
-    except ValueError as error:
+        json.dumps(order, ensure_ascii=False).encode()  # as it will be kept
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the order is not JSON ({error}); use `aquila_jax steer`.") from error
     if not isinstance(order, dict):
         raise ValueError("the order must be a JSON object; use `aquila_jax steer`.")
@@ -93,15 +94,15 @@ def apply(host: HostState, order: dict) -> tuple[HostState, list[dict]]:
     if source := order.get("add_source"):
         line["add_source"] = source
         host = dataclasses.replace(host, joined=(*host.joined, source))
-    if content := order.get("content"):
+    content = order.get("content") or {}
+    if content:
         line |= {"documents": order["documents"], "content": content}
-        host = hosts.leave_out(host, content)
     remembered = policy.steered(host.mentor.policy, order["control"], step=host.step)
     host = dataclasses.replace(
         host, steers=host.steers + 1, mentor=host.mentor._replace(policy=remembered)
     )
     host, more = hosts.obey(host, decision(host, order))
-    return host, [line, *more]
+    return hosts.leave_out(host, content), [line, *more]  # when its domains may have weight 0
 
 
 def decision(host: HostState, order: dict) -> Decision:
@@ -211,7 +212,9 @@ def _check_request(given: Any) -> None:
     if not isinstance(given, dict) or given.get("kind") not in REQUESTS:
         raise ValueError(f"request {given!r} must be one of {', '.join(REQUESTS)}.")
     arguments = given.get("arguments") or {}
-    step = arguments.get("to_step") if isinstance(arguments, dict) else None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"arguments {arguments!r} of the request must be an object.")
+    step = arguments.get("to_step")
     if given["kind"] == "rewind" and not (isinstance(step, int) and step >= 0):
         raise ValueError(f"rewind to step {step!r} must name a step, from 0 on.")
 
@@ -219,9 +222,9 @@ def _check_request(given: Any) -> None:
 def _request(given: dict | None, host: HostState) -> dict | None:
     if given is None:
         return None
-    arguments = given.get("arguments") or {}
+    arguments = {}
     if given["kind"] == "rewind":
-        step = arguments["to_step"]
+        step = given["arguments"]["to_step"]
         if step >= host.step:
             raise ValueError(f"rewind to step {step} must lie before step {host.step}.")
         arguments = {"to_step": step}

@@ -68,8 +68,11 @@ def _target(config: Config, host: HostState) -> dict[str, float]:
     """The mixture of the present phase, or of a run without any."""
     data, total = config.data, config.schedule.total
     if data.phases:
-        return recipe.mixtures([data.phases[host.place.phase]], _known(host), total)[0]
-    return prior.mixture(data.mixture, data.weights, _known(host), total)
+        shares = recipe.mixtures([data.phases[host.place.phase]], _known(host), total)[0]
+    else:
+        shares = prior.mixture(data.mixture, data.weights, _known(host), total)
+    otherwise = {name: host.weights[name] for name in shares}
+    return hosts.servable(host.ledger, shares, otherwise=otherwise)
 
 
 def _known(host: HostState) -> dict[str, int]:

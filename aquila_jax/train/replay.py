@@ -173,6 +173,7 @@ class Again:
         evidence = (self._next() or {}).get("evidence")
         left = self.host.step
         self.host, more = hosts.back(self.host, then, decision)
+        self.moments[self.host.step] = Moment(None, self.host, ())
         line = rewind.told(self.host, decision, left=left, evidence=evidence)
         self._compare(decision.step, [line, *more])
 

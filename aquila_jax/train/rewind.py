@@ -29,18 +29,33 @@ def beginning(machine: Machine) -> Moment:
 
 
 def reach(
-    machine: Machine, step: int, *, ring: Ring, checkpoints: Checkpoints, steer: Steer
+    machine: Machine,
+    now: HostState,
+    step: int,
+    *,
+    ring: Ring,
+    checkpoints: Checkpoints,
+    steer: Steer,
 ) -> Moment:
-    """The moment after `step` of this timeline, which is then in the ring.
+    """The moment after `step` on the way to `now`, which is then in the ring.
 
-    Where the ring no longer has it, the steps since the newest checkpoint before it are run
-    again, so that it does not matter for the result when a run was last started.
+    Where the ring no longer has it, the steps since the newest checkpoint before it in the same
+    timeline are run again, so that it does not matter for the result when a run was last started.
+    CheckpointError where that timeline's first checkpoint is damaged.
     """
     if (kept := ring.find(step)) is not None:
         return kept
     checkpoints.wait()
     older = [other for other in checkpoints.steps() if other <= step]
-    moment = _newest(machine, checkpoints, older) or _begun(machine)
+    timeline = hosts.timeline_of(now, step)
+    moment = _newest(machine, checkpoints, older, timeline=timeline)
+    if moment is None and timeline > 0:
+        raise CheckpointError(
+            f"step {step} cannot be reached again: no checkpoint from step "
+            f"{now.roots[timeline - 1]} on, where the run last went back to before it, is whole; "
+            "rewind to an earlier step."
+        )
+    moment = moment or _begun(machine)
     moment = advance(machine, moment, step, steer=steer)
     ring.keep(moment)
     return moment
@@ -48,6 +63,7 @@ def reach(
 
 def go_back(
     machine: Machine,
+    now: HostState,
     decision: Decision,
     *,
     ring: Ring,
@@ -55,14 +71,14 @@ def go_back(
     steer: Steer,
     shown: Callable[[int], Shown | None],
 ) -> tuple[Moment, dict]:
-    """The moment that a rewind asks for, and whose fault the suspect step was, as evidence.
+    """The moment that a rewind from `now` asks for, and whose fault the suspect step was, as evidence.
 
     `shown` tells what a recorded step showed. There is no evidence where no step was named; and the
     second time the same trouble comes, it has been looked into already.
     """
     asked = decision.request.arguments
     step, suspect = asked["to_step"], asked.get("suspect_step")
-    moment = reach(machine, step, ring=ring, checkpoints=checkpoints, steer=steer)
+    moment = reach(machine, now, step, ring=ring, checkpoints=checkpoints, steer=steer)
     if suspect is None or decision.evidence.get("recurrence"):
         return moment, {}
     before, bad = shown(suspect - 1), shown(suspect)
@@ -132,12 +148,16 @@ def _begun(machine: Machine) -> Moment:
     return kept.find(0)._replace(host=host)
 
 
-def _newest(machine: Machine, checkpoints: Checkpoints, steps: list[int]) -> Moment | None:
+def _newest(
+    machine: Machine, checkpoints: Checkpoints, steps: list[int], *, timeline: int
+) -> Moment | None:
+    """The latest of these that is whole and of that timeline."""
     like = abstract_state(machine.program, machine.mesh)
     for step in reversed(steps):
         try:
             restored = checkpoints.restore(like, step=step, report=lambda line: None)
         except CheckpointError:
             continue  # damaged: the one before it will do
-        return from_json(machine, restored[1], restored[0])
+        if restored[1]["timeline"] == timeline:
+            return from_json(machine, restored[1], restored[0])
     return None

@@ -203,6 +203,7 @@ class Run:
         self.state = None
         moment, evidence = rewind.go_back(
             self.machine,
+            self.host,
             decision,
             ring=self.ring,
             checkpoints=self.checkpoints,
@@ -213,7 +214,7 @@ class Run:
         self.host, lines = hosts.back(self.host, then, decision)
         line = rewind.told(self.host, decision, left=left, evidence=evidence)
         self.tell(decision.step, [line, *lines])
-        self.ring.forget_after(then.step)
+        self.ring.keep(self.moment())  # in place of that of the timeline before, and of later ones
         self.save_over()
         self.report(f"back from step {left:,} to step {then.step:,}")
         self.records.pause("rewind", then.step, begun)

@@ -29,6 +29,7 @@ def over(run) -> None:
 def _write(run, write: Callable) -> None:
     begun = run.waited()
     run.folder.event("hosts", run.host.step, **run.fleet.survey(run.state))
+    run.checkpoints.lasting = run.host.roots
     unread = {"inflight": rewind.to_json(run.inflight, run.records.line)}
     write(run.host.step, run.state, hosts.to_json(run.host) | run.folder.counts() | unread)
     run.saved = run.host

@@ -97,7 +97,7 @@ def observe(
 ) -> tuple[MonitorState, Assessment]:
     """One finished step. The limits hold for the steps that follow, also some steps later."""
     signals, state = rounded(signals), _grow(settings, state)
-    state = _follow_mixture(settings, state, context)
+    state, moved = _follow_mixture(settings, state, context)
     step, skipped = context.step, bool(signals.skipped)
     reading = detect.Reading(step, float(signals.loss), float(signals.grad_norm), skipped)
     detector, verdict = detect.observe(settings.detector, state.detector, reading)
@@ -130,22 +130,27 @@ def observe(
     state = state._replace(raised=told)
     assessment = _assess(settings, state, signals, context=context, verdict=verdict)
     slow = {"forecast": forecast, "trajectory": trajectory, "alarms": raised}
+    slow["mixture_moved"] = moved
     return state, Assessment(**assessment, **slow)
 
 
 def _follow_mixture(settings, state, context):
-    """A change of weights moves the loss, by a known amount or not; the detector is told."""
+    """A change of weights moves the loss, by a known amount or not; the detector is told.
+
+    Also ln of how far it moves: NaN where that is not known.
+    """
     weights_M = np.array([context.weights.get(name, 0.0) for name in settings.domains])
+    moved = 0.0
     if np.array_equal(weights_M, state.weights_M):
-        return state
+        return state, moved
     if len(state.weights_M):
         before = domains.expected(state.domain, state.weights_M)
         after = domains.expected(state.domain, weights_M)
         detector, moved = state.detector, math.log(after / before)
         known = math.isfinite(moved)
         detector = detect.shift(detector, moved) if known else detect.forget_loss(detector)
-        state = state._replace(detector=detector)
-    return state._replace(weights_M=weights_M, supply=supply.start(len(weights_M)))
+        state, moved = state._replace(detector=detector), moved if known else math.nan
+    return state._replace(weights_M=weights_M, supply=supply.start(len(weights_M))), moved
 
 
 def _grow(settings, state):

@@ -73,6 +73,8 @@ def test_a_larger_batch_is_tried_where_the_plan_says_with_the_root_of_two():
     once = PolicyState(clock=299, actions=(Action(250, 250, "grow_batch", "batch"),))
     assert plan_rules.grow_batch(situation(config=planned, memory=once)) is None
     assert plan_rules.grow_batch(situation(step=200, config=planned)) is None
+    still = with_control(lr_scale=0.0)  # as a person may set it
+    assert plan_rules.grow_batch(situation(config=planned, control=still)) is None
     troubled = PolicyState(clock=299, troubled=290)
     assert plan_rules.grow_batch(situation(config=planned, memory=troubled)) is None
 

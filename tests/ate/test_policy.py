@@ -2,11 +2,12 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 
 import pytest
 
 from aquila_jax.ate import memory, policy
-from aquila_jax.ate.memory import PolicyState
+from aquila_jax.ate.memory import Action, PolicyState
 from aquila_jax.ate.rules import RULES
 from aquila_jax.ate.situation import MentorConfig, Proposal, Rule
 from aquila_jax.core.signals import Request
@@ -16,15 +17,21 @@ LOWER = Rule("lower", "rate", 2, 3, lambda s: Proposal({"lr_scale": 0.5 * s.cont
 decide = functools.partial(policy.by_rules, rules=(LOWER,))
 
 
-def play(given, rules, steps, loss=lambda step: 4.0):
-    """Decisions of `steps` steps of a run that obeys, with the notes."""
-    decided, notes = [], []
+def play(given, rules, steps, loss=lambda step: 4.0, moved=None):
+    """Decisions of `steps` steps of a run that obeys, with the notes.
+
+    `moved`: step -> by exp of what a change of the mixture there moves the loss.
+    """
+    decided, notes, moved = [], [], moved or {}
     for _ in range(steps):
         state, decision, told = policy.by_rules(given, rules=rules)
         decided.append(decision)
         notes += told
         given = later(given, state, control=decision.control)
-        assessment = dataclasses.replace(given.assessment, loss=loss(given.assessment.step))
+        step = given.assessment.step
+        assessment = dataclasses.replace(
+            given.assessment, loss=loss(step), mixture_moved=moved.get(step, 0.0)
+        )
         given = dataclasses.replace(given, assessment=assessment)
     return decided, notes, given
 
@@ -145,6 +152,41 @@ def test_only_remedies_that_the_loss_judges_fail_where_safety_cuts_them_short(na
     state, decision, _ = policy.by_rules(given, rules=RULES)
     assert decision.rule == "rewind"
     assert state.failures == after and state.penalties == ({"rate": 1} if after else {})
+
+
+def test_a_way_back_up_that_is_undone_was_no_remedy():
+    decided, notes, end = play(situation(), (LOWER._replace(name="recover"),), 30, lambda step: 9.0)
+    assert [note["verdict"] for note in notes] == ["undone"]
+    assert end.memory.failures == 0 and end.memory.penalties == {"rate": 1}
+
+
+@pytest.mark.parametrize("moved,verdict", [(0.0, "undone"), (0.2, "kept"), (math.nan, "kept")])
+def test_what_other_data_did_is_not_held_against_an_action(moved, verdict):
+    """From step 305 on another mixture has a loss 20 % higher, as it was known that it would."""
+
+    def told(step):
+        return 4.0 if step < 305 else 4.0 * math.exp(0.2)
+
+    _, notes, _ = play(situation(), (LOWER,), 30, told, moved={305: moved})
+    assert [note["verdict"] for note in notes] == [verdict]
+
+
+def test_a_person_who_goes_back_ends_what_was_under_way():
+    state, *_ = decide(situation())
+    assert state.trial is not None
+    after = policy.returned(state)
+    assert (after.trial, after.failures, after.actions) == (None, 0, state.actions)
+
+
+@pytest.mark.parametrize("rewinds", [3, 9])
+def test_a_person_is_called_however_many_rewinds_are_allowed(rewinds):
+    done = tuple(Action(100 + n, 100 + n, "rewind", "safety") for n in range(rewinds))
+    burst = alarm("non_finite_burst", 305, count=5, window=128, first=301)
+    for actions in (done, done * 2):
+        given = situation(burst, step=305, config=with_config(rewinds=rewinds))
+        given = dataclasses.replace(given, memory=given.memory._replace(actions=actions))
+        _, decision, _ = policy.by_rules(given, rules=RULES)
+        assert decision.request.kind == "stop"
 
 
 def test_what_a_person_set_meanwhile_is_not_undone():

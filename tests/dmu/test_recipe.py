@@ -52,6 +52,11 @@ def test_the_phase_in_force_is_the_last_that_began():
     assert recipe.due(phases, Place(2), 100) == 2  # after a rewind: what was decided stays
 
 
+def test_a_phase_of_one_stair_is_done_also_before_it_began():
+    """An event's phase stays where a run goes back to before it."""
+    assert recipe.stairs(Phase(name="b"), Place(1, 400, 0, "plateau"), -100.0) == recipe.STAIRS
+
+
 def walk(span: float, disturb=lambda mixture, at: mixture):
     """The mixture after each hundredth of a change from all web to half and half."""
     target = recipe.mixtures([Phase(name="b", weights={"web": 1, "books": 1})], SIZES, 100)[0]

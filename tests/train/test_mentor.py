@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from aquila_jax.train import mentor
+from aquila_jax.tsm.context import Context
 from tests.train import small
 
 
@@ -47,6 +49,24 @@ def test_a_rate_far_too_high_is_seen_by_the_reference_and_lowered(runs, plain):
     assert max(late[20:]) < 2.5
     plain_loss = small.lines(plain, "metrics")[-1]["loss"]
     assert lines[-1]["loss"] < plain_loss + 0.1
+
+
+def test_with_the_batch_grows_the_ratio_that_is_usual(runs):
+    """By the root, as the rate does; what the smoothed ratio remembers is of both batches."""
+    settings = small.config(runs / "store", reference_ratio=[0.01, 0.01])
+    watching = mentor.Mentor(settings, {"a": "en"}, {})
+    batches = ((1, small.BATCH), (31, 4 * small.BATCH))
+
+    def usual(step):
+        context = Context(
+            step=step, tokens=1e4, batch=4 * small.BATCH, micro_batches=1, learning_rate=0.1,
+            progress=0.5, weights={},
+        )  # fmt: skip
+        return mentor._reference(watching, batches, context)
+
+    assert usual(35) == pytest.approx((0.01, 0.02))
+    assert usual(45) == pytest.approx((0.02, 0.02))
+    assert watching.usual(small.BATCH).reference == (0.01, 0.01)
 
 
 def test_the_state_is_strict_json(plain):

@@ -102,3 +102,7 @@ def test_a_rewind_undoes_what_tokens_began_and_keeps_what_an_event_began(runs):
     moved, _ = hosts.enter(now, phase=2, name="target", why="plateau")
     kept, _ = hosts.back(moved, then, asked)
     assert (kept.place, kept.weights) == (moved.place, now.weights)
+    last, _ = hosts.enter(moved, phase=3, name="end", why="tokens")
+    kept, _ = hosts.back(last, then, asked)
+    assert kept.place[:2] == (2, then.sequences) and kept.weights == pytest.approx(then.weights)
+    assert hosts.back(kept, start, asked)[0].place == kept.place

@@ -7,12 +7,13 @@ import pytest
 
 from aquila_jax import cli
 from aquila_jax.config import plain
-from aquila_jax.dmu import places
+from aquila_jax.core.signals import Decision, Request
+from aquila_jax.dmu import places, recipe
 from aquila_jax.dmu.sample import DOMAINS
 from aquila_jax.dmu.store import open_store
 from aquila_jax.dmu.stream import SPLIT, Stream
 from aquila_jax.train import host as hosts
-from aquila_jax.train import inbox, look, newcomers, orders
+from aquila_jax.train import inbox, look, newcomers, orders, phases
 from aquila_jax.train.mentor import Mentor
 from aquila_jax.train.replay import replay
 from tests.train import small
@@ -48,6 +49,12 @@ BAD = {
         json.dumps(order(version=1, request={"kind": "rewind", "arguments": {"to_step": 99}})),
         "before step",
     ),
+    "arguments that are a list": (
+        json.dumps(order(version=1, request={"kind": "stop", "arguments": ["bad data"]})),
+        "must be an object",
+    ),
+    "endless nesting": ("[" * 100_000, "is not JSON"),
+    "half a character": (json.dumps(order(version=1) | {"author": "mei \ud83d"}), "is not JSON"),
     "nothing": (json.dumps(order(version=1)), "changes nothing"),
 }
 
@@ -87,6 +94,49 @@ def test_a_share_that_nothing_can_be_read_for_is_refused(host):
     text = json.dumps(order(version=1, weights=dict.fromkeys(LANGUAGES, 1.0)))
     with pytest.raises(ValueError, match=r"\['code'\] have a weight but not one whole sequence"):
         orders.parse(text, bare, LANGUAGES)
+
+
+def test_stretches_that_overlap_are_excluded_once(host):
+    given = orders.parse(
+        json.dumps(order(version=1, exclude=[[100, 200], [150, 250], [100, 120]])), host, LANGUAGES
+    )
+    assert orders.apply(host, given)[0].ledger.skips == ((100, 250),)
+
+
+def test_a_domain_of_which_nothing_is_left_stays_away(host):
+    """By one order, through the phases to come, and where the run goes back to before it."""
+    name, *others = LANGUAGES
+    away = {"documents": [[name, 0]], "weights": {name: 0.0} | dict.fromkeys(others, 1.0)}
+    content = {name: [[0, 1000]]}
+    given = orders.parse(json.dumps(order(version=1, **away)), host, LANGUAGES, content=content)
+    after, _ = orders.apply(host, given)
+    assert after.weights[name] == 0.0
+    made = small.config("store", mode="act")
+    for named in ({}, dict.fromkeys(LANGUAGES, 1.0)):
+        later = recipe.Phase(name="b", mixture="uniform", weights=named, tokens=30 * 8 * 16)
+        data = dataclasses.replace(
+            made.data, phases=(recipe.Phase(name="a", mixture="uniform"), later)
+        )
+        config = dataclasses.replace(made, data=data)
+        begun, _ = phases.advance(config, dataclasses.replace(after, step=30, sequences=240))
+        assert begun.place.phase == 1 and begun.weights[name] == 0.0
+        assert begun.weights[others[0]] == pytest.approx(1 / len(others))
+        asked = Decision(30, 31, begun.control, request=Request("rewind", {"to_step": 10}))
+        back, _ = hosts.back(begun, host, asked)
+        assert back.weights[name] == 0.0 and sum(back.weights.values()) == pytest.approx(1)
+
+
+def test_what_cannot_be_read_does_not_keep_what_comes_after_it(host, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "steer" / "inbox" / "0.json").mkdir(parents=True)
+    inbox.hand_in(tmp_path, order(control={"lr_scale": 0.5}))
+    machine, told = types.SimpleNamespace(mentor=types.SimpleNamespace(languages=LANGUAGES)), []
+    folder = types.SimpleNamespace(
+        home=str(tmp_path), path=tmp_path, writes=True, event=lambda *_, why, **__: told.append(why)
+    )
+    waiting = inbox.Inbox(folder)
+    assert [len(waiting.orders(host, machine)) for _ in range(2)] == [0, 1]
+    assert len(told) == 1 and told[0].startswith("cannot be read")
 
 
 def test_an_excluded_stretch_is_read_by_nobody(host):
