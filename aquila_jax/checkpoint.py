@@ -81,6 +81,7 @@ class Checkpoints:
         """
         steps = [step] if step is not None else self.steps()[::-1]
         for candidate in steps:
+            state = restored = None  # two states may not fit into the devices' memory
             restored, wrong = self._read(candidate, abstract_state)
             damaged, silent = zip(*agree.gathered(wrong), strict=True)
             if any(silent):
@@ -140,7 +141,9 @@ class Checkpoints:
                 state = handler.restore(folder / "state", args=args)
             with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
                 host = handler.restore(folder / "host", args=ocp.args.JsonRestore())
-        except Exception as error:  # noqa: BLE001 (Orbax raises a bare Exception for a cut array)
+        except Exception as error:  # Orbax raises a bare Exception for a cut array
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise
             silent = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
             return None, ["", _first_line(error)] if silent else [_first_line(error), ""]
         return (state, host), ["", ""]

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 from aquila_jax.ate.optimizer import OptimizerConfig
 from aquila_jax.ate.schedules import Schedule
@@ -215,9 +215,12 @@ def _fill(value: Any, workdir: str) -> Any:
 
 
 def _overridable(value: Any) -> Any:
-    """Lists of plain values as tuples, the kind of sequence that the command line can override."""
+    """As the command line can override it: lists of plain values as tuples, no tokenizer as a word."""
     if isinstance(value, dict):
-        return {key: _overridable(item) for key, item in value.items()}
+        value = {key: _overridable(item) for key, item in value.items()}
+        if value.get("tokenizer", "") is None:
+            value["tokenizer"] = config_dict.placeholder(str)
+        return value
     if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
         return tuple(value)
     return value

@@ -77,7 +77,12 @@ run_training() {
   arguments=$(printf '%q ' "${hosts[0]}:$port" "$count" "--config=$config" "--workdir=$workdir" ${extra[@]+"${extra[@]}"})
   on_hosts --node=all --command="$remote start ${arguments% }" || (explain 'starting the trainer') || return 1
   [[ -z $dry ]] || return 0
-  collect
+  local attempt # one answer may be lost on its way
+  for attempt in 1 2 3 4 5; do
+    collect
+    [[ -n $missing || $states == *' none '* ]] || break
+    ((attempt == 5)) || sleep "$poll"
+  done
   # gcloud leaves out a slice that it cannot prepare, without an error.
   [[ -z $missing ]] || { complain "these hosts (slice/host) never answered:$missing; the others wait for them in vain. See launch/tpu.sh logs, or delete and relaunch."; return 1; }
   if [[ $states == *' none '* ]]; then printf '%s' "$report" >&2; complain "not all hosts started the trainer, see above."; return 1; fi

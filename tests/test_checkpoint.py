@@ -99,6 +99,25 @@ def test_one_takes_the_place_of_all_later_ones(tmp_path, mesh, keep, step, left)
     store.close()
 
 
+def test_what_is_to_last_is_kept_beside_the_newest(tmp_path, mesh):
+    store = checkpoint.Checkpoints(tmp_path / "c", keep=2)
+    for step in (10, 20, 30, 40):
+        store.lasting = (10,) if step < 40 else (20,)
+        store.save(step, state_at(step), HOST)
+        store.wait()
+        assert store.steps() == {10: [10], 20: [10, 20], 30: [10, 20, 30], 40: [20, 30, 40]}[step]
+    store.close()
+
+
+def test_memory_that_does_not_suffice_is_no_damage(saved, monkeypatch):
+    def full(*_, **__):
+        raise ValueError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(checkpoint.ocp.StandardCheckpointHandler, "restore", full)
+    with pytest.raises(ValueError, match="RESOURCE_EXHAUSTED"):
+        restore(saved)
+
+
 def test_where_one_cannot_be_saved_the_newest_stays(tmp_path, mesh, monkeypatch):
     store = checkpoint.Checkpoints(tmp_path / "c", keep=3)
     for other in (10, 20, 30):

@@ -66,6 +66,13 @@ def test_every_number_is_finite_and_none_is_a_yes_or_no(value):
 
 
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+def test_a_tokenizer_can_be_named_on_the_command_line():
+    made, plain = (load_config(tiny.__file__, line) for line in
+                   (["--config.prepare.tokenizer=a/b.model"], []))  # fmt: skip
+    assert made.prepare.tokenizer == "a/b.model" and plain.prepare.tokenizer is None
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -10,8 +10,11 @@ from aquila_jax.core.signals import Batch
 _LAYOUT = PartitionSpec(None, ACTIVATIONS["B"], ACTIVATIONS["L"])
 
 
-def local_rows(mesh: jax.sharding.Mesh, shape: tuple[int, int, int]) -> slice:
-    """The rows of the B axis of `[A, B, L]` that this process must read."""
+def local_rows(mesh: jax.sharding.Mesh, shape: tuple[int, int, int]) -> np.ndarray:
+    """The rows of the B axis of `[A, B, L]` that this process must read, sorted.
+
+    On a torus they need not lie side by side: a host has a block of it.
+    """
     sharding = NamedSharding(mesh, _LAYOUT)
     shards = mesh.shape["data"] * mesh.shape["fsdp"]
     if shape[1] % shards or shape[2] % mesh.shape["context"]:
@@ -20,8 +23,8 @@ def local_rows(mesh: jax.sharding.Mesh, shape: tuple[int, int, int]) -> slice:
             f"data*fsdp={shards} and context={mesh.shape['context']}; change train.batch, "
             "train.accumulate or train.mesh."
         )
-    rows = [index[1].indices(shape[1]) for index in _indices(sharding, shape)]
-    return slice(min(row[0] for row in rows), max(row[1] for row in rows))
+    held = [np.arange(shape[1])[index[1]] for index in _indices(sharding, shape)]
+    return np.unique(np.concatenate(held))
 
 
 def put(batch: Batch, mesh: jax.sharding.Mesh, rows: int) -> Batch:

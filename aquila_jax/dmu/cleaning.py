@@ -71,7 +71,9 @@ def clean(
         )
     pipeline = optional.load("aquila_jax.dmu.clean.pipeline", "prepare.clean")
     folder = _folder(settings, key)
-    left, made = pipeline.clean_sources(sources, settings, folder, workers=processes, tell=report)
+    left, made = pipeline.clean_sources(
+        sources, settings, folder, workers=processes, tell=report, key=key
+    )
     account = dataclasses.asdict(made)
     report(f"cleaning: {made.documents_out:,} of {made.documents_in:,} documents stay")
     raw = by_source([_unread(file) for file in files if file.split == "train"])

@@ -1,11 +1,13 @@
 """Documents to tokenizer and token store, in parallel, restartable where it stopped."""
 
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aquila_jax.dmu import cleaning, places
 from aquila_jax.dmu import manifest as manifests
@@ -64,6 +66,11 @@ class PrepareSettings:
 def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> Manifest:
     """Makes the token store in `folder`, or takes up where it stopped; its manifest."""
     places.require_folder(folder)
+    with _alone(folder):
+        return _prepare(settings, folder, report)
+
+
+def _prepare(settings: PrepareSettings, folder: str, report: Report) -> Manifest:
     files = list_files(settings.sources, settings.heldout)
     _require_apart(files, folder)
     report(f"prepare: {len(files)} files of {len(settings.sources)} sources")
@@ -102,6 +109,31 @@ def prepare(settings: PrepareSettings, folder: str, report: Report = print) -> M
     for line in summarise(manifest):
         report(line)
     return manifest
+
+
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Keeps a second prepare on this machine out of the folder; ValueError for that one."""
+    fs, root = places.filesystem(folder)
+    if not places.is_local(fs):
+        yield
+        return
+    os.makedirs(root, exist_ok=True)
+    owner = os.open(root, os.O_RDONLY)  # the folder itself: nothing is left in it
+    try:
+        _lock(owner, folder)
+        yield
+    finally:
+        os.close(owner)
+
+
+def _lock(owner: int, folder: str) -> None:
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ValueError(
+            f"another prepare is at work in {folder}; wait for it or name another folder."
+        ) from error
 
 
 def _fingerprint(settings: PrepareSettings, files: list[SourceFile]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aquila_jax.dmu import optional, places
+from aquila_jax.dmu import optional, places, walk
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 KINDS = {".parquet": "parquet", ".html": "page", ".htm": "page", ".xhtml": "page", ".pdf": "pdf"}
@@ -35,6 +35,13 @@ class Source:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise ValueError(
                 f"source name {self.name!r} must be of letters, digits and _ . - only."
+            )
+        spelt = re.split("[-_]", self.language.lower())
+        natural = {"en", "zh"}
+        if spelt[0] in natural and not natural.issuperset(self.language.split("-")):
+            raise ValueError(
+                f"{self.name}: language={self.language!r} must be written {spelt[0]!r}, as the "
+                "rules of the cleaning know it."
             )
         if self.split not in {"train", "heldout"}:
             raise ValueError(f"{self.name}: split={self.split!r} must be 'train' or 'heldout'.")
@@ -93,19 +100,13 @@ def read(file: str, fields: Fields = Fields()) -> Iterator[Document | Flaw]:
 
 
 def _files(name: str, path: str) -> list[str]:
-    fs, root = places.filesystem(path)
-    if fs.isdir(root):
-        found = [file for file in fs.find(root) if _kind(file) != "text" or _is_prose(file)]
-    elif any(sign in root for sign in "*?["):
-        found = [file for file in fs.glob(root) if not fs.isdir(file)]
-    else:
-        found = [root] if fs.exists(root) else []
+    found = walk.named(path, wanted=lambda file: _kind(file) != "text" or _is_prose(file))
     if not found:
         raise ValueError(
             f"source {name}: {path} holds no documents; give a file, a folder or a glob of "
             ".jsonl[.gz|.zst], .parquet, .html, .pdf or text files."
         )
-    return [file if places.is_local(fs) else fs.unstrip_protocol(file) for file in sorted(found)]
+    return found
 
 
 def _kind(file: str) -> str:

@@ -45,7 +45,9 @@ class Stream:
         """Sequences in an epoch of each domain; 0 if it has less text than one sequence."""
         return dict(zip(self.domains, self.index.rows.tolist(), strict=True))
 
-    def batch(self, ledger: Ledger, first: int, shape: tuple[int, int], rows: slice) -> Batch:
+    def batch(
+        self, ledger: Ledger, first: int, shape: tuple[int, int], rows: np.ndarray | slice
+    ) -> Batch:
         """The step whose first cursor is `first`, for one host: `[A, rows of B, L]` numpy.
 
         `shape` is (A, B) of all hosts together; row b of micro-batch a has cursor
@@ -65,7 +67,13 @@ class Stream:
         return self.index.tokens(domain, index, self._gather)[:, : self.length]
 
     def batches(
-        self, ledger: Ledger, first: int, shape: tuple[int, int], rows: slice, *, steps: int
+        self,
+        ledger: Ledger,
+        first: int,
+        shape: tuple[int, int],
+        rows: np.ndarray | slice,
+        *,
+        steps: int,
     ) -> Iterator[Batch]:
         """`steps` batches from cursor `first` on, read ahead by threads.
 
@@ -89,7 +97,7 @@ class _Steps:
     ledger: Ledger
     first: int
     shape: tuple[int, int]
-    rows: slice
+    rows: np.ndarray | slice
     steps: int
 
     def __len__(self) -> int:

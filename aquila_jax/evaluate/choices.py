@@ -48,6 +48,7 @@ def _item(item: object) -> dict:
             raise ValueError(f"`{name}` must be of type {kind.__name__}")
     if not all(isinstance(choice, str) and choice for choice in item["choices"]):
         raise ValueError("`choices` must be texts")
+    json.dumps(item, ensure_ascii=False).encode()  # halves of surrogate pairs are no text
     if not 0 <= item["answer"] < len(item["choices"]):
         raise ValueError("`answer` must be an index into `choices`")
     return item

@@ -21,15 +21,22 @@ def row_nats(model: Transformer, batches: Iterable[Batch]) -> Iterator[np.ndarra
     mesh = jax.sharding.get_mesh()
     waiting = None
     for batch in batches:
-        rows = batch.tokens.shape[1]
+        given = batch.tokens.shape[1]
+        empty = -given % (mesh.shape["data"] * mesh.shape["fsdp"])  # rows, so that all have alike
+        batch = jax.tree.map(lambda x, n=empty: np.pad(x, ((0, 0), (0, n), (0, 0))), batch)
+        rows = given + empty
         here = feed.local_rows(mesh, batch.tokens.shape)
         local = jax.tree.map(lambda x, here=here: x[:, here], batch)
-        ahead = _nats(model, feed.put(local, mesh, rows))
+        ahead = given, _nats(model, feed.put(local, mesh, rows))
         if waiting is not None:
-            yield np.asarray(waiting, np.float64)
+            yield _on_host(*waiting)
         waiting = ahead
     if waiting is not None:
-        yield np.asarray(waiting, np.float64)
+        yield _on_host(*waiting)
+
+
+def _on_host(rows: int, nats_B: jax.Array) -> np.ndarray:
+    return np.asarray(nats_B, np.float64)[:rows]
 
 
 @jax.jit

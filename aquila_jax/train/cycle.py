@@ -74,7 +74,7 @@ def shape(machine: Machine, host: HostState) -> tuple[int, int]:
     return host.batch // micro, micro
 
 
-def rows(machine: Machine, host: HostState) -> slice:
+def rows(machine: Machine, host: HostState) -> np.ndarray:
     """Those of a micro-batch that this process reads."""
     return feed.local_rows(machine.mesh, (*shape(machine, host), machine.config.data.length))
 

@@ -4,6 +4,7 @@ Whoever can open the coordinator's address calls the roll there, and leaves it t
 have come.
 """
 
+import contextlib
 import json
 import socket
 import time
@@ -40,19 +41,37 @@ def _roll(
             came[json.loads(connection.makefile().readline())] = connection
         except (OSError, ValueError):
             continue  # nobody came in time, or it was none of ours
-    refusal = ""
+    refusal, gone = "", sorted(who for who, there in came.items() if there and _left(there))
     if len(came) < count:
         refusal = (
             f"only {len(came)} of {count} processes came within {seconds:g} seconds: "
             f"{', '.join(sorted(came))}. See the log of the one that is missing, then run the "
             "same command again."
         )
+    elif gone:
+        refusal = (
+            f"{', '.join(gone)} came and left again before all {count} processes were there. See "
+            "the log there, then run the same command again."
+        )
     for connection in filter(None, came.values()):
-        connection.sendall(json.dumps(refusal).encode() + b"\n")
-    for connection in filter(None, came.values()):
-        connection.recv(1)  # the other side closes first, so that the port is free for JAX
-        connection.close()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(json.dumps(refusal).encode() + b"\n")
+            connection.recv(1)  # the other side closes first, so that the port is free for JAX
     return refusal
+
+
+def _left(connection: socket.socket) -> bool:
+    """Whether the other side has closed, or is gone; it says nothing before it is answered."""
+    connection.setblocking(False)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    finally:
+        connection.settimeout(5.0)
+    return True
 
 
 def _answer(address: tuple[str, int], name: str, deadline: float, *, seconds: float) -> str:

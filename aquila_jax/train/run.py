@@ -116,8 +116,7 @@ class Run:
             batch, before = self.reader.next(self.machine, self.host), self.host.step
         variant, begun = cycle.variant(self.machine, self.host), None
         if variant not in self.compiled:
-            begun = self.waited()
-            self.watchdog.rest()  # to compile may take its time
+            begun = self.waited()  # and unwatched: to compile may take its time
         self.state, self.host, done = cycle.launch(self.machine, self.state, self.host, batch)
         self.inflight.append(done)
         if begun is not None:
@@ -222,8 +221,7 @@ class Run:
     def _read(self) -> InFlight:
         """The next step in flight, done, counted and written down."""
         with self.fleet.timed("device"):
-            done = cycle.read(self.inflight.popleft())
-        self.watchdog.rest()
+            done = self.watchdog.during(cycle.read, self.inflight.popleft())
         self.host = cycle.count(self.host, done)
         self.records.add(done, self.host)
         return done
@@ -242,7 +240,7 @@ class Run:
 
     def waited(self) -> float:
         """The time at which all that was started is done: what is a pause begins there."""
-        jax.block_until_ready(self.state.step)
+        self.watchdog.during(jax.block_until_ready, self.state.step)
         return time.monotonic()
 
     def moment(self) -> Moment:

@@ -6,7 +6,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
+T, U = TypeVar("T"), TypeVar("U")
 GRACE = 60.0  # seconds to tell somebody, who may hang too
 
 
@@ -31,6 +33,13 @@ class Watchdog:
     def rest(self) -> None:
         """What follows is no step and may take its time."""
         self._set(armed=False)
+
+    def during(self, wait: Callable[[T], U], for_: T) -> U:
+        """What `wait` returns, which is waited for under watch."""
+        self.arm()
+        found = wait(for_)
+        self.rest()
+        return found
 
     def close(self) -> None:
         """Ends the thread."""

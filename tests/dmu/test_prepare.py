@@ -1,6 +1,7 @@
 """The same documents make the same store, however often it was stopped, and no other is kept."""
 
 import dataclasses
+import fcntl
 import gzip
 import os
 import pathlib
@@ -49,6 +50,15 @@ def test_processes_make_the_same_bytes_with_a_tokenizer_that_is_given(
     same, made = contents(tmp_path / "s"), contents(made_store)
     assert same.pop("manifest.json") != made.pop("manifest.json")  # it says how it was made
     assert same == made
+
+
+def test_two_at_once_are_kept_apart(made_settings, tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with pytest.raises(ValueError, match="another prepare is at work in"):
+        prepare(made_settings, str(tmp_path), quiet)
+    os.close(folder)
+    assert contents(tmp_path) == {}
 
 
 def test_a_second_run_takes_the_store_as_it_is(made_settings, made_store):

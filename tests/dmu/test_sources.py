@@ -153,6 +153,27 @@ def test_paths_are_files_folders_or_globs_sorted_and_each_file_once(tmp_path):
     assert names("/code.py", "/b.jsonl", "/*.jsonl") == ["code.py", "b.jsonl"]
 
 
+def test_links_to_folders_are_followed_once_and_what_is_hidden_is_left_out(tmp_path):
+    disk, corpus = tmp_path / "disk", tmp_path / "corpus"
+    for place in (disk / "2024" / "a.jsonl", corpus / "2023" / "a.jsonl", corpus / "._b.jsonl",
+                  corpus / ".ipynb_checkpoints" / "c.jsonl"):  # fmt: skip
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    (corpus / "2024").symlink_to(disk / "2024")
+    (corpus / "2023" / "round").symlink_to(corpus)
+    expected = [f"{corpus}/2023/a.jsonl", f"{corpus}/2024/a.jsonl"]
+    for path in ("", "/*/*.jsonl"):
+        found = expand(Source(name="x", language="en", paths=(f"{corpus}{path}",)))
+        assert [file for file in found if "round" not in file] == expected
+
+
+def test_a_file_may_be_named_like_a_glob(tmp_path):
+    place = tmp_path / "sp [1]" / "a?.jsonl"
+    place.parent.mkdir()
+    place.touch()
+    assert expand(Source(name="x", language="en", paths=(str(place),))) == (str(place),)
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/empty", "/*.jsonl"])
 def test_a_path_without_documents_is_an_error(tmp_path, path):
     (tmp_path / "empty").mkdir()
@@ -178,6 +199,9 @@ def test_object_storage_without_its_package_says_what_to_install():
         ({"paths": "a.jsonl"}, "must be a tuple"),
         ({"paths": ()}, "must be a tuple"),
         ({"split": "test"}, "'train' or 'heldout'"),
+        ({"language": "zh-CN"}, "must be written 'zh'"),
+        ({"language": "ZH"}, "must be written 'zh'"),
+        ({"language": "en_US"}, "must be written 'en'"),
     ],
 )
 def test_a_source_is_checked_when_it_is_made(wrong, match):

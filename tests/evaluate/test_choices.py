@@ -111,7 +111,7 @@ def test_items_are_those_of_the_lines(tmp_path):
         for wrong in (
             {"answer": 2}, {"answer": -1}, {"answer": "B"}, {"answer": 0.5}, {"answer": True},
             {"choices": None}, {"choices": "ab"}, {"choices": [1, 2]}, {"choices": ["", "a"]},
-            {"context": None},
+            {"context": None}, {"choices": ["sat", "ran \ud83d"]}, {"context": "\ud83d"},
         )
     ],
 )  # fmt: skip

@@ -1,7 +1,10 @@
 """All come, or each is told who did."""
 
 import concurrent.futures
+import contextlib
 import socket
+import struct
+import time
 
 import pytest
 
@@ -49,3 +52,30 @@ def test_an_address_without_a_port_is_refused_in_a_sentence(monkeypatch, address
     monkeypatch.setenv("AQUILA_PROCESSES", "2")
     with pytest.raises(ValueError, match=f"AQUILA_COORDINATOR={address} must read HOST:PORT"):
         distributed.start()
+
+
+def test_one_that_came_and_left_again_is_named_to_the_others():
+    address = f"127.0.0.1:{jobs.free_port()}"
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(
+            rollcall.call, address, count=3, name="host-0", seconds=20.0
+        )  # fmt: skip
+        for name in ("host-1", "host-2"):
+            there = connected(address)
+            there.sendall(f'"{name}"\n'.encode())
+            if name == "host-1":
+                there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                there.close()  # at once, as the system does for a process that dies
+        with pytest.raises(rollcall.Absent, match="host-1 came and left again"):
+            waiting.result(timeout=30)
+        assert b"host-1 came and left again" in there.recv(1000)
+        there.close()
+
+
+def connected(address: str) -> socket.socket:
+    host, _, port = address.partition(":")
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            return socket.create_connection((host, int(port)), timeout=20.0)
+        time.sleep(0.05)
+    raise AssertionError("nobody calls the roll")

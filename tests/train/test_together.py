@@ -1,17 +1,58 @@
 """A process that dies takes the others with it in a known way, and the run goes on without it."""
 
 import pathlib
+import subprocess
+import sys
 import time
 
 import numpy as np
 
-from tests.train import jobs
+from tests.train import jobs, small
 
 SMALL = {
     "train.batch": 12, "schedule.total": 400 * 12, "train.checkpoint_every": 10,
     "train.evaluate_every": 0, "model.layers": 1, "mentor.mode": "off", "train.heavy_every": 1000,
 }  # fmt: skip
 NOTICED = 60.0  # seconds, of which it needs a few: the connection breaks with the process
+
+
+TORUS = """
+import sys
+from aquila_jax.train import distributed
+distributed.start()
+import pathlib, jax
+from aquila_jax.train.loop import train
+from tests.train import small
+first, second = ([x for x in jax.devices() if x.process_index == i] for i in (0, 1))
+order = [*first[:2], *second[:2], *first[2:], *second[2:]]
+config = small.config(pathlib.Path(sys.argv[1]) / "store", mode="off")
+config = small.change(config, "train", mesh={"fsdp": -1})
+config = small.change(config, "schedule", total=8 * small.BATCH)
+print(train(config, pathlib.Path(sys.argv[1]) / "torus", devices=order))
+"""
+
+
+def test_hosts_whose_rows_do_not_lie_side_by_side_read_the_same(runs):
+    """As on a slice whose hosts are blocks of a torus."""
+    port = jobs.free_port()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", TORUS, str(runs)], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+            env=jobs.environment(devices=4, process=i, processes=2, port=port),
+        )
+        for i in range(2)
+    ]  # fmt: skip
+    for process in both:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0 and "finished" in output, output
+    config = small.config(runs / "store", mode="off")
+    alone = small.change(config, "schedule", total=8 * small.BATCH)
+    assert small.run(alone, runs / "alone") == "finished"
+    tokens, losses = learned(runs / "torus")
+    expected_tokens, expected_losses = learned(runs / "alone")
+    assert tokens == expected_tokens
+    np.testing.assert_allclose(losses, expected_losses, rtol=2e-4)
 
 
 def start(workdir: pathlib.Path, processes: int) -> list:

@@ -15,6 +15,8 @@ print("closed")
 CASES = {
     "a step that hangs": ("dog.arm(); dog.rest(); dog.arm(); time.sleep(60)", 75),
     "what is no step": ("dog.arm(); dog.rest(); time.sleep(3)", 0),
+    "a wait that hangs": ("dog.during(time.sleep, 60)", 75),
+    "a wait that ends": ("assert dog.during(len, 'abc') == 3; time.sleep(3)", 0),
     "many short steps": ("for _ in range(60): dog.arm(); time.sleep(0.05); dog.rest()", 0),
     "many in a row": ("for _ in range(60): dog.arm(); time.sleep(0.05)", 0),
 }

@@ -71,6 +71,8 @@ def make(folder: str, manifest: dict[str, Any], settings: Settings, **found: Any
     sizes: collections.Counter[int] = collections.Counter()
     hit: dict[str, list[str]] = {}
     hits: collections.Counter[str] = collections.Counter()
+    if manifest["empty"]:
+        rules["empty"] = {"documents": manifest["empty"], "characters": 0, "samples": []}
     for document in dropped(folder):
         _add_rule(rules, document, settings.samples)
         group = groups[_cell(document)]

@@ -151,7 +151,8 @@ def _is_garbage(document: data.Document, rule: str) -> bool:
 
 def unit(document: data.Document) -> str:
     """The file or site that a document came in, which is trusted or not as a whole."""
-    return f"{document.metadata['source']} {document.metadata['place'].rsplit(':', 1)[0]}"
+    site = sourcing.site(document.metadata["source"])
+    return f"{site} {document.metadata['place'].rsplit(':', 1)[0]}"
 
 
 def step(

@@ -16,6 +16,11 @@ def _host(address: str) -> str:
         return ""
 
 
+def site(source: str) -> str:
+    """The host where a source is an address, else the source itself."""
+    return _host(source) or source
+
+
 def listed(source: str, place: str, entries: tuple[str, ...]) -> str:
     """The entry that is the source's name, its host or a parent domain of it; "" if none is."""
     known = names(source, place)

@@ -14,11 +14,12 @@ import numpy as np
 
 from aquila_jax.core import files
 from aquila_jax.dmu.clean import documents as docs
-from aquila_jax.dmu.clean import vocabulary
+from aquila_jax.dmu.clean import sourcing, vocabulary
 from aquila_jax.dmu.clean.documents import Document
 from aquila_jax.dmu.sources import Flaw
 
 FIRST = 10  # unreadable places of a file that are named
+SITES, OTHERS = 100, "others"  # of a domain that are told apart in the account; and the rest
 MANIFEST, WORDS = "input.json", "words.npy"
 
 
@@ -87,7 +88,7 @@ def _write(
             if size >= most:
                 writer.close_file(f"{shard:05d}.jsonl.zst")
                 shard, size = shard + 1, 0
-            cell = (document.domain, document.language, document.source)
+            cell = _cell(document, tally)
             counted = _count(cell, document.text, tally, words)
             step = docs.to_step(
                 document, given=cell, number=number, shard=shard, counted=int(counted)
@@ -95,6 +96,17 @@ def _write(
             writer.write(step, rank=shard)
             size += len(document.text)
     return shard + 1
+
+
+def _cell(document: Document, tally: collections.Counter) -> tuple[str, str, str]:
+    """Where a document is counted: its site, or with the rest where a domain has too many."""
+    cell = (document.domain, document.language, sourcing.site(document.source))
+    sites = ("sites", document.domain)
+    if ("documents", *cell) not in tally:
+        if tally[sites] >= SITES:
+            return (*cell[:2], OTHERS)
+        tally[sites] += 1
+    return cell
 
 
 def _count(

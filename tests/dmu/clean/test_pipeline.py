@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from aquila_jax.dmu import sources
-from aquila_jax.dmu.clean import pipeline, report, settings
+from aquila_jax.dmu.clean import pipeline, report, settings, spool
 from aquila_jax.dmu.clean.documents import Document
 from aquila_jax.dmu.sources import Flaw, Source
 
@@ -167,6 +167,20 @@ def test_empty_inputs(tmp_path):
     blank = [Document(text=" \n", id="a"), Document(text="天地", id="b", language="zh")]
     left, made = run(blank, tmp_path / "blank")
     assert left == ["b"] and made.empty == 1 and made.documents_in == 2
+    assert made.rules["empty"]["documents"] == 1
+
+
+def test_the_account_of_a_crawl_is_of_sites_and_no_longer_than_so_many(tmp_path):
+    pages = [
+        Document(
+            text=f"天地 {n}", id=f"{n}", language="zh", source=f"https://site{n % 150}.org/{n}"
+        )
+        for n in range(300)
+    ]
+    left, made = run(pages, tmp_path)
+    assert len(made.groups) == spool.SITES + 1
+    assert {row["source"]: row["in"] for row in made.groups}["site0.org"] == 2
+    assert sum(row["in"] for row in made.groups) == made.documents_in == 300
 
 
 def test_a_shard_of_which_nothing_is_left(tmp_path):
