@@ -29,10 +29,11 @@ collect() {
     report+=$(grep '^worker ' <<<"$lines" | sed "s|^worker |host $slice/|" || true)$'\n'
   done
   states=" $(cut -d ' ' -f 3 <<<"$report" | tr '\n' ' ') "
-  # The order matters: one host that was told to stop explains why the others broke off.
-  case $states in
+  # The order matters: one host that was told to stop, or failed, explains why others broke off (76).
+  case ${states//exit:76/broke_off} in
     *' exit:75 '* | *' lost '*) verdict=stopped ;;
     *' exit:'[1-9]*) verdict=failed ;;
+    *' broke_off '*) verdict=stopped ;;
     *' running '*) verdict=running ;;
     *' exit:0 '*) verdict=finished ;;
     *) verdict=none ;;

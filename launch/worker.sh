@@ -45,7 +45,7 @@ start() {
     before=$(wc -c <"$run/log") code=0
     (trap - TERM; exec "$venv/bin/python" -m aquila_jax train "$@") || code=$?
     # JAX aborts a process that waits for a silent one, and Python cannot keep it from that.
-    if tail -c "+$((before + 1))" "$run/log" | grep -q "JAX distributed service detected fatal errors"; then code=75; fi
+    if tail -c "+$((before + 1))" "$run/log" | grep -q "JAX distributed service detected fatal errors"; then code=76; fi
     echo "$code" >"$run/exit.partial"
     mv "$run/exit.partial" "$run/exit"' trainer "$run" "$venv" "${@:3}" \
     </dev/null >>"$run/log" 2>&1 &

@@ -5,13 +5,15 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 
 import jax
 
 from aquila_jax.train import rollcall
 
 JOIN_SECONDS = 300.0
+GONE = 76  # exit code: another process explains why this one broke off
 # How gloo, gRPC and JAX's coordination speak of a process that does not answer. Any other error
 # would come again, so that nothing is gained by running the same command.
 _GONE = re.compile(r"gloo|connection|unavailable|heartbeat|deadline|coordination", re.IGNORECASE)
@@ -51,11 +53,12 @@ def start() -> None:
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
-    """Ends this process with EX_TEMPFAIL (75) if what is inside fails because another process is gone.
+def together(failed: Callable[[Exception], None] = lambda error: None) -> Iterator[None]:
+    """Ends one of several processes at once where what is inside fails: to close is to wait for all.
 
-    At once, since to close anything is to wait for the one that is gone; what was saved is
-    whole. JAX itself ends a process whose neighbours are silent for 100 seconds.
+    With GONE (76) if it fails because another process is gone, else with 1, once `failed` has
+    noted why; what was saved is whole. JAX itself ends a process whose neighbours are silent for
+    100 seconds, which would hide the failure of the first.
     """
     try:
         yield
@@ -70,4 +73,15 @@ def together() -> Iterator[None]:
             flush=True,
         )
         sys.stdout.flush()
-        os._exit(os.EX_TEMPFAIL)
+        os._exit(GONE)
+    except RuntimeError:  # that all have come to alike
+        raise
+    except Exception as error:
+        if jax.process_count() == 1:
+            raise
+        failed(error)
+        expected = isinstance(error, ValueError | OSError)  # and are one sentence
+        print("" if expected else traceback.format_exc(), file=sys.stderr)
+        print(f"aquila_jax train: {error}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(1)

@@ -3,6 +3,7 @@
 What a turn does to devices, host and files stands in `run`; what it computes, in `cycle`.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -34,7 +35,8 @@ def train(
         StopSignal() as stop,
         distributed.together(),  # while the run is opened
         Run(config, workdir, report=report) as run,
-        distributed.together(),  # and before it is closed, which waits for all
+        # And before it is closed, which waits for all.
+        distributed.together(lambda error: abandon(run, error)),
     ):
         while not run.finished:
             if stop.agreed(run.host.step):
@@ -59,6 +61,13 @@ def train(
         for line in summary.in_words(told):
             report(line)
         return "finished"
+
+
+def abandon(run: Run, error: Exception) -> None:
+    """Notes what one of several processes ends by, and lets another run have the folder."""
+    with contextlib.suppress(OSError):
+        run.folder.failed(run.host.step, error)
+        run.folder.close()
 
 
 def leave(run: Run, outcome: Literal["stopped", "called"]) -> Literal["stopped", "called"]:

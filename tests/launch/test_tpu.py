@@ -268,6 +268,22 @@ def test_watch_goes_on_where_the_trainer_was_told_to_stop(cloud):
     assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
 
 
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [("exit:76 exit:1", "failed"), ("exit:76 exit:76", "stopped"), ("exit:75 exit:76", "stopped"),
+     ("lost exit:76", "stopped"), ("running exit:76", "stopped"), ("running exit:0", "running"),
+     ("exit:75 exit:1", "stopped"), ("exit:0 exit:0", "finished")],
+)  # fmt: skip
+def test_the_host_that_explains_the_others_counts_for_all(states, verdict):
+    lines = "\n".join(f"worker {i} {state} word" for i, state in enumerate(states.split()))
+    script = 'source launch/tpu_run.sh; nodes=(a) hosts=(x y); on_hosts() { echo "$LINES_"; }; '
+    done = subprocess.run(
+        ["bash", "-c", f'{script} collect; echo "$verdict"'], cwd=HERE.parents[1], text=True,
+        capture_output=True, env=os.environ | {"LINES_": lines},
+    )  # fmt: skip
+    assert done.stdout.strip() == verdict, done.stderr
+
+
 def test_watch_goes_on_where_jax_has_aborted_those_who_waited_for_a_silent_one(cloud):
     cloud = cloud(plans=[{"states": ["ACTIVE"]}])
     (cloud.root / "codes").write_text('["silence", 0]')

@@ -76,8 +76,38 @@ def learned(workdir: pathlib.Path) -> tuple[list, list]:
     return [line["domain_tokens"] for line in records], [line["loss"] for line in records]
 
 
+FAILS = """
+import sys
+from aquila_jax import cli
+from aquila_jax.dmu.stream import Stream
+plain = Stream.batch
+def batch(self, ledger, begin, shape, rows):
+    if begin >= 30 * 12:
+        raise ValueError("store/web: chunk 17 is not what was written")
+    return plain(self, ledger, begin, shape, rows)
+Stream.batch = batch
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_the_one_that_fails_says_so_at_once_and_the_others_that_they_broke_off(tmp_path):
+    code, output = jobs.run("prepare", tmp_path / "one", **SMALL)
+    assert code == 0, output
+    port, verb = jobs.free_port(), jobs.arguments("train", tmp_path / "many", **SMALL)
+    both = [
+        subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=jobs.environment(process=i, processes=2, port=port),
+        )
+        for i, line in enumerate((verb, [sys.executable, "-c", FAILS, *verb[3:]]))
+    ]  # fmt: skip
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [76, 1], outputs
+    assert outputs[1].strip().endswith("chunk 17 is not what was written")
+
+
 def test_one_goes_on_where_the_other_was_killed(tmp_path):
-    """It leaves with 75 and says why; data and losses are those of one process, undisturbed."""
+    """It leaves with 76 and says why; data and losses are those of one process, undisturbed."""
     code, output = jobs.run("prepare", tmp_path / "one", **SMALL)
     assert code == 0, output
     code, output = jobs.run("train", tmp_path / "one", **SMALL)
@@ -91,7 +121,7 @@ def test_one_goes_on_where_the_other_was_killed(tmp_path):
     killed = time.monotonic()
     output, _ = (process.communicate(timeout=300)[0] for process in (stays, dies))
     assert time.monotonic() - killed < NOTICED
-    assert stays.returncode == 75 and "another process is gone" in output, output
+    assert stays.returncode == 76 and "another process is gone" in output, output
 
     code, output = jobs.run("train", tmp_path / "many", **SMALL)
     assert code == 0 and "going on after step" in output, output
