@@ -28,7 +28,7 @@ POLICIES_OF_HEALTHY = ("static", "aquila")
 HEALTHY_SEEDS = 10
 PROXY = ("proxy", "static", 100)
 STARTS = 4
-TOKENS = 2**19  # of a run whose result is published
+TOKENS = 2**20  # of a run whose result is published
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 

@@ -16,9 +16,9 @@ from launch.planting import Site
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 VOCABULARY, LENGTH, BATCH, PEAK = 2048, 128, 8, 4e-3
-SIZE = {"layers": 2, "embed": 96, "ffn": 256, "head_dim": 24}  # 0.6 million parameters
+SIZE = {"layers": 2, "embed": 128, "ffn": 384, "head_dim": 32}  # 0.95 million parameters
 PROXY_SIZE = {"layers": 2, "embed": 64, "ffn": 128, "head_dim": 16}
-TRIAL = 0.0625  # of the run, for each rate that is tried: 32 steps of 512
+TRIAL = 0.0625  # of the run, for each rate that is tried: 64 steps of 1,024
 
 
 def settings(options, fault: str, policy: str, seed: int) -> Config:
