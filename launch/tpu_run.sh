@@ -139,7 +139,12 @@ watch() {
       following=''
       [[ -n $keep ]] || leak=1 # nothing runs there any more
     else
-      look
+      local attempt # a preemption is seen on the hosts before it is seen on the resource
+      for attempt in 1 2 3 4 5; do
+        look
+        [[ $state == ACTIVE ]] || break
+        sleep "$poll"
+      done
       if [[ $state == ACTIVE ]]; then following=1; exit 1; fi
       outcome=preempted
     fi

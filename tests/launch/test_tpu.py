@@ -268,6 +268,34 @@ def test_watch_goes_on_where_the_trainer_was_told_to_stop(cloud):
     assert list(cloud.resources) == ["pod"] and not cloud.calls("delete")
 
 
+FAULTY = """#!/bin/bash
+all="$*"
+real() { %s -IS %s "$@"; }
+if [[ $all == *%r* && ! -e $GCLOUD_ROOT/hit ]] && { [[ $all != *agent-worker-number* ]] || [[ -e $GCLOUD_ROOT/started ]]; }; then
+  touch "$GCLOUD_ROOT/hit"
+  [[ $all != *agent-worker-number* ]] || real "$@" | grep -v "^worker 1"
+  echo "ssh: connection to 10.0.0.3 closed by remote host." >&2
+  exit 255
+fi
+[[ $all != *"worker.sh start "* ]] || touch "$GCLOUD_ROOT/started"
+real "$@"
+"""  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "states", "creates"),
+    [("worker.sh setup", [*["ACTIVE"] * 3, "SUSPENDING", "SUSPENDED"], 2),
+     ("agent-worker-number", ["ACTIVE"], 1)],
+    ids=["preempted in set-up", "an answer after the start"],
+)  # fmt: skip
+def test_watch_survives_a_connection_that_breaks_once(cloud, command, states, creates):
+    cloud = cloud(plans=[{"states": states}, {"states": ["ACTIVE"]}])
+    gcloud = cloud.root / "bin" / "gcloud"
+    gcloud.write_text(FAULTY % (sys.executable, HERE / "gcloud", command))
+    out = cloud.ok("watch", *PLACE, *JOB, "--type=v6e-16", "--spot")
+    assert "training is finished" in out and len(cloud.calls("create")) == creates
+
+
 @pytest.mark.parametrize(
     ("states", "verdict"),
     [("exit:76 exit:1", "failed"), ("exit:76 exit:76", "stopped"), ("exit:75 exit:76", "stopped"),
