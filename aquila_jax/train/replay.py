@@ -92,6 +92,8 @@ class Again:
         self._dispatch_for(line)
         if line["timeline"] < self.host.timeline:  # was in flight when the run went back
             return
+        if not self.inflight:
+            raise Differs(f"{where} has step {line['step']}, which the run did not start.")
         done = self._read(self.inflight.popleft(), self.host.timeline)
         logged = Control(**{name: line[name] for name in Control._fields})
         self.host = cycle.count(self.host, done)

@@ -95,6 +95,14 @@ def test_a_removed_line_is_found(copy):
         replay(copy)
 
 
+def test_a_step_that_was_never_started_is_found(copy):
+    file = copy / "metrics.jsonl"
+    last = file.read_text().splitlines()[-1]
+    file.write_text(file.read_text() + last + "\n")
+    with pytest.raises(Differs, match="which the run did not start"):
+        replay(copy)
+
+
 def test_an_edited_step_is_found(copy):
     def edit(lines):
         lines[40]["lr_scale"] = 0.9
