@@ -80,8 +80,8 @@ def together(failed: Callable[[Exception], None] = lambda error: None) -> Iterat
         if jax.process_count() == 1:
             raise
         failed(error)
-        expected = isinstance(error, ValueError | OSError)  # and are one sentence
-        print("" if expected else traceback.format_exc(), file=sys.stderr)
+        if not isinstance(error, ValueError | OSError):  # which are one sentence
+            traceback.print_exc()
         print(f"aquila_jax train: {error}", file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(1)

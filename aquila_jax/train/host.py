@@ -137,9 +137,9 @@ def servable(
     """`weights` without domains of which everything is left out; `otherwise` if none is left."""
     free = dict(zip(ledger.domains, ledger.free(ledger.entries[-1]).tolist(), strict=False))
     kept = {name: share if free.get(name, 1) else 0.0 for name, share in weights.items()}
-    total = sum(kept.values())
     if kept == weights:
         return weights
+    total = sum(kept.values())
     return {name: share / total for name, share in kept.items()} if total else otherwise
 
 
