@@ -5,11 +5,12 @@ import os
 from collections.abc import Callable, Collection
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 import orbax.checkpoint.checkpoint_managers as policies
 from etils import epath
 
-from aquila_jax.core import agree, trees
+from aquila_jax.core import agree, copies, trees
 
 # Where TensorFlow happens to be installed Orbax would reach gs:// through it: another client of
 # storage, with its own credentials, than the rest of the run has.
@@ -51,6 +52,7 @@ class Checkpoints:
     def save(self, step: int, state: Any, host: dict) -> None:
         """Copies `state` off the device and returns; the writing goes on behind."""
         host = host | {"fingerprint": int(trees.fingerprint(state))}
+        state = jax.tree.map(_apart, state)
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
         self.wait()  # the last one may have failed on its way
         try:
@@ -153,6 +155,11 @@ class Checkpoints:
             f"could not save a checkpoint in {self.folder}: {_first_line(error)}; those before it are whole: "
             "make room there and run the same command again."
         )
+
+
+def _apart(leaf):
+    """Orbax writes what rests with the hosts from where it lies, which the next step is given."""
+    return copies.put(copies.take(leaf)) if trees.rests_with_host(leaf) else leaf
 
 
 def _first_line(error: Exception) -> str:

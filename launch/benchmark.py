@@ -46,9 +46,12 @@ def contend(kind: str, name: str, folder: Path) -> None:
 def started(kind: str, name: str, folder: Path) -> subprocess.Popen:
     """A contestant that is ready; one at a time, since compilers would only wait for each other."""
     command = [sys.executable, "-m", "launch.benchmark", "--contend", kind, name, str(folder)]
-    # Several processes share one GPU: none may take all of its memory beforehand.
-    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    environment |= {"JAX_PLATFORMS": "cuda" if SHAPES[name].gpu else "cpu"}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    if share := SHAPES[
+        name
+    ].gpu:  # both are on it: XLA has its part in one piece, neither wastes any
+        environment |= {"JAX_PLATFORMS": "cuda", "XLA_CLIENT_MEM_FRACTION": str(share)}
+        environment |= {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )

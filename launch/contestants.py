@@ -19,7 +19,7 @@ class Shape:
 
     rows: int
     length: int
-    gpu: bool = False
+    gpu: float = 0.0  # what share of its memory XLA takes, for ever; PyTorch does with the rest
     model: dict[str, int]
 
 
@@ -28,10 +28,11 @@ SHAPES = {
         vocab=8192, layers=6, embed=256, ffn=704, heads=4, kv_heads=4, head_dim=64)),
     "B": Shape(rows=8, length=512, model=dict(
         vocab=16384, layers=8, embed=512, ffn=1408, heads=8, kv_heads=2, head_dim=64)),
-    # 1.2 billion parameters; and eight layers of the width of Aquila2-7B, 2.4 billion.
-    "1B": Shape(rows=4, length=4096, gpu=True, model=dict(
+    # 1.2 billion parameters; and eight layers of the width of Aquila2-7B, 2.4 billion. As many
+    # sequences as leave room for both contestants in the 140 GiB of an H200.
+    "1B": Shape(rows=7, length=4096, gpu=0.38, model=dict(
         vocab=100_008, layers=16, embed=2048, ffn=5632, heads=16, kv_heads=16, head_dim=128)),
-    "7B": Shape(rows=2, length=4096, gpu=True, model=dict(
+    "7B": Shape(rows=3, length=4096, gpu=0.42, model=dict(
         vocab=100_008, layers=8, embed=4096, ffn=11008, heads=32, kv_heads=32, head_dim=128)),
 }  # fmt: skip
 
@@ -138,28 +139,27 @@ def torch(shape: Shape, folder: Path, *, compiled: bool = False) -> Contestant:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     size, device = shape.model, "cuda" if shape.gpu else "cpu"
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=size["vocab"],
-            hidden_size=size["embed"],
-            intermediate_size=size["ffn"],
-            num_hidden_layers=size["layers"],
-            num_attention_heads=size["heads"],
-            num_key_value_heads=size["kv_heads"],
-            head_dim=size["head_dim"],
-            max_position_embeddings=shape.length,
-            tie_word_embeddings=False,
-            use_cache=False,
-            attn_implementation=causal_attention(),
-        )
+    config = LlamaConfig(
+        vocab_size=size["vocab"],
+        hidden_size=size["embed"],
+        intermediate_size=size["ffn"],
+        num_hidden_layers=size["layers"],
+        num_attention_heads=size["heads"],
+        num_key_value_heads=size["kv_heads"],
+        head_dim=size["head_dim"],
+        max_position_embeddings=shape.length,
+        tie_word_embeddings=False,
+        use_cache=False,
+        attn_implementation=causal_attention(),
     )
-    model = model.to(device).train()
+    with torch.device(device):
+        model = LlamaForCausalLM(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     tokens = torch.randint(0, size["vocab"], (shape.rows, shape.length), device=device)
     started = []
 
     def forward():
-        with torch.autocast(device, torch.bfloat16, enabled=shape.gpu):
+        with torch.autocast(device, torch.bfloat16, enabled=bool(shape.gpu)):
             return model(input_ids=tokens, labels=tokens).loss
 
     forward = torch.compile(forward) if compiled else forward

@@ -2,11 +2,13 @@
 
     python launch/gauntlet.py --jobs 2                 everything; goes on where it stands
     python launch/gauntlet.py --only nan_burst --seeds 1 --tokens 65536
+    python launch/gauntlet.py --size 34M --seeds 1     on a GPU
 
 Each run is a process of its own, started again as a supervisor would (exit code 75, or killed)
 up to three times. Its result is a JSON file in `docs/results/gauntlet/`; what is there is not
-run again. `docs/results/gauntlet.json` and `gauntlet.md` sum up. Runs of another length are not
-comparable: their results go to `results/TOKENS` in the folder `--work`, with a table beside it.
+run again. `docs/results/gauntlet.json` and `gauntlet.md` sum up; `gauntlet_34M` is the like. Runs
+of another length are not comparable: their results go to `results/TOKENS` in the folder `--work`,
+with a table beside it.
 """
 
 import argparse
@@ -27,9 +29,12 @@ POLICIES = ("static", "aquila", "peers")
 POLICIES_OF_HEALTHY = ("static", "aquila")
 HEALTHY_SEEDS = 10
 PROXY = ("proxy", "static", 100)
+SIZE = "1M"  # unless another is asked for
 STARTS = 4
-TOKENS = 2**20  # of a run whose result is published
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+CPU = {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+CPU["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()
+GPU = {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # several share it
 
 
 def main() -> None:
@@ -37,7 +42,7 @@ def main() -> None:
     options = _options()
     if options.one:
         return run_one(options, *options.one.split("/"))
-    gauntlet_plan.store(options.work)
+    gauntlet_plan.store(options.work, options.size)
     refer(options)
     todo = [key for key in everything(options) if not result_file(options, *key).exists()]
     print(f"{len(todo)} runs to go", flush=True)
@@ -97,10 +102,9 @@ def started(options, key: tuple[str, str, int]) -> list[int]:
     """The exit codes of all its starts; the last one tells how it ended."""
     workdir, codes = folder(options, *key), []
     command = [sys.executable, str(ROOT / "launch" / "gauntlet.py"), "--one", "/".join(map(str, key)),
-               "--work", str(options.work), "--tokens", str(options.tokens)]  # fmt: skip
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "OMP_NUM_THREADS": "1"}
-    env |= {"JAX_COMPILATION_CACHE_DIR": str(options.work / "compiled")}
+               "--work", str(options.work), "--tokens", str(options.tokens), "--size", options.size]  # fmt: skip
+    env = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(options.work / "compiled")}
+    env |= GPU if gauntlet_plan.SIZES[options.size].gpu else CPU
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "log.txt").open("a") as log:
         while len(codes) < STARTS and not (codes and codes[-1] in (0, 1, 3)):
@@ -146,12 +150,17 @@ def _options() -> argparse.Namespace:
 
 def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """What was asked for, and where the runs and results are; of every study on these runs."""
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "runs" / "gauntlet")
+    parser.add_argument("--size", choices=[*gauntlet_plan.SIZES], default=SIZE)
+    parser.add_argument("--work", type=pathlib.Path, help="default: runs/gauntlet")
     parser.add_argument("--results", type=pathlib.Path, help="the folder for one file a run")
-    parser.add_argument("--tokens", type=int, default=TOKENS)
+    parser.add_argument("--tokens", type=int, help="of a run, if not as published")
     options = parser.parse_args()
-    published, own = ROOT / "docs/results/gauntlet", options.work / "results" / str(options.tokens)
-    options.results = options.results or (published if options.tokens == TOKENS else own)
+    name = "gauntlet" if options.size == SIZE else f"gauntlet_{options.size}"
+    options.work = options.work or ROOT / "runs" / name
+    usual = gauntlet_plan.SIZES[options.size].tokens
+    options.tokens = options.tokens or usual
+    published, own = ROOT / "docs/results" / name, options.work / "results" / str(options.tokens)
+    options.results = options.results or (published if options.tokens == usual else own)
     return options
 
 

@@ -15,28 +15,55 @@ from launch import faults, kept
 from launch.planting import Site
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-VOCABULARY, LENGTH, BATCH, PEAK = 2048, 128, 8, 4e-3
-SIZE = {"layers": 2, "embed": 128, "ffn": 384, "head_dim": 32}  # 0.95 million parameters
-PROXY_SIZE = {"layers": 2, "embed": 64, "ffn": 128, "head_dim": 16}
-TRIAL = 0.0625  # of the run, for each rate that is tried: 64 steps of 1,024
+TRIAL = 0.0625  # of the run, for each rate that is tried: 64 of its 1,024 steps
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Size:
+    """A model and a smaller one like it, what they are trained on, and where."""
+
+    model: dict[str, int]
+    proxy: dict[str, int]
+    vocab: int
+    length: int
+    batch: int
+    peak: float
+    tokens: int  # of a run whose result is published
+    gpu: bool = False
+
+
+SIZES = {
+    "1M": Size(  # 0.95 million parameters
+        model={"layers": 2, "embed": 128, "ffn": 384, "head_dim": 32, "unroll": 2},
+        proxy={"layers": 2, "embed": 64, "ffn": 128, "head_dim": 16, "unroll": 2},
+        vocab=2048, length=128, batch=8, peak=4e-3, tokens=2**20,
+    ),
+    "34M": Size(
+        model={"layers": 8, "embed": 512, "ffn": 1408, "head_dim": 64, "heads": 8, "kv_heads": 8},
+        proxy={"layers": 4, "embed": 128, "ffn": 384, "head_dim": 32},
+        vocab=8192, length=512, batch=32, peak=2e-3, tokens=10 * 2**20, gpu=True,
+    ),
+}  # fmt: skip
 
 
 def settings(options, fault: str, policy: str, seed: int) -> Config:
     """One run, as a person would have planned it, mistakes included."""
-    total = options.tokens // LENGTH
+    size = SIZES[options.size]
+    total = options.tokens // size.length
     changed = plain(planned()[0])
     changed["name"] = f"{fault}-{policy}-{seed}"
-    changed["model"] |= {"vocab": VOCABULARY, "heads": 4, "kv_heads": 4, "qk_norm": True}
-    changed["model"] |= {"loss_chunks": 1, "unroll": 2}  # at this size, a tenth faster
-    changed["model"] |= PROXY_SIZE if fault == "proxy" else SIZE
-    changed["prepare"] |= {"vocab_size": VOCABULARY}
-    changed["data"] |= {"length": LENGTH, "seed": seed, "mixture": "uniform"}
+    changed["model"] |= {"vocab": size.vocab, "heads": 4, "kv_heads": 4, "qk_norm": True}
+    changed["model"] |= {"loss_chunks": 1, "unroll": 1}
+    changed["model"] |= {"compute_dtype": "bfloat16" if size.gpu else "float32"}
+    changed["model"] |= size.proxy if fault == "proxy" else size.model
+    changed["prepare"] |= {"vocab_size": size.vocab}
+    changed["data"] |= {"length": size.length, "seed": seed, "mixture": "uniform"}
     changed["data"] |= {"store": str(options.work / "store"), "sample_megabytes": 0.0}
-    changed["schedule"] |= {"peak": PEAK, "warmup": total // 20 // BATCH * BATCH}
-    changed["schedule"] |= {"total": total // BATCH * BATCH, "decay_fraction": 0.2}
+    changed["schedule"] |= {"peak": size.peak, "warmup": total // 20 // size.batch * size.batch}
+    changed["schedule"] |= {"total": total // size.batch * size.batch, "decay_fraction": 0.2}
     changed["train"] |= {
-        "batch": BATCH, "seed": seed, "evaluate_every": 0, "report_seconds": 30.0,
-        "checkpoint_every": max(total // BATCH // 10, 1), "writers": [], "stall_seconds": 60.0,
+        "batch": size.batch, "seed": seed, "evaluate_every": 0, "report_seconds": 30.0,
+        "checkpoint_every": max(total // size.batch // 10, 1), "writers": [], "stall_seconds": 60.0,
     }  # fmt: skip
     changed["evaluate"] |= {"heldout_tokens": 8192, "questions": []}
     changed["mentor"] |= _mentor(options, policy)
@@ -77,7 +104,7 @@ def site(config: Config, workdir: pathlib.Path, fault: str, seed: int) -> Site:
     return Site(config=config, workdir=workdir, step=step, draw=draw)
 
 
-def store(work: pathlib.Path) -> None:
+def store(work: pathlib.Path, size: str) -> None:
     """Prepares the token store once, of the real corpus if it is there, else of generated text."""
     if (work / "store" / "manifest.json").exists():
         return
@@ -85,5 +112,6 @@ def store(work: pathlib.Path) -> None:
     base, real = planned()
     if not real:
         write_sample(work / "sample", seed=0, megabytes=base.data.sample_megabytes)
-    chosen = dataclasses.replace(located(base, work).prepare, vocab_size=VOCABULARY, clean=None)
+    vocab = SIZES[size].vocab
+    chosen = dataclasses.replace(located(base, work).prepare, vocab_size=vocab, clean=None)
     prepare.prepare(chosen, str(work / "store"), report=print)

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--seeds", type=int, default=2)
     options = gauntlet.parsed(parser)
-    gauntlet_plan.store(options.work)
+    gauntlet_plan.store(options.work, options.size)
     runs = kept.read(options.output, [])
     done = {(one["plan"], one["seed"]) for one in runs}
     for seed in range(options.seeds):

@@ -3,8 +3,9 @@
 import jax
 import optax
 
+from aquila_jax.core.sharding import HOST_KIND
+
 HOST, DEVICE = jax.memory.Space.Host, jax.memory.Space.Device
-HOST_KIND = "pinned_host"
 
 
 def offloaded(

@@ -20,6 +20,7 @@ MESH_AXES = ("data", "fsdp", "tensor", "context", "expert")  # always all; unuse
 WEIGHTS = {"D": "fsdp", "H": "tensor", "G": "tensor", "F": "tensor", "V": "tensor", "E": "expert"}
 ACTIVATIONS = WEIGHTS | {"B": ("data", "fsdp"), "L": "context", "D": None}
 WHOLE = ACTIVATIONS | {"L": None}  # keys and values, read whole by each part of the queries
+HOST_KIND = "pinned_host"  # JAX's name for the memory of a device's host
 
 
 def make_mesh(shape: dict[str, int], devices=None) -> jax.sharding.Mesh:

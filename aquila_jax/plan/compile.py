@@ -10,9 +10,8 @@ from typing import Any
 
 import jax
 
-from aquila_jax.ate.offload import HOST_KIND
 from aquila_jax.config import Config
-from aquila_jax.core.sharding import make_mesh
+from aquila_jax.core.sharding import HOST_KIND, make_mesh
 from aquila_jax.model.config import flops_per_token
 from aquila_jax.plan import cache, executable, hlo, measure, roofline, sketch, topology
 from aquila_jax.plan.candidates import Candidate, applied

@@ -35,7 +35,7 @@ def test_every_source_of_signs_is_read():
 
 
 def asked(**fields):
-    return argparse.Namespace(**{"only": None, "seeds": 3, "tokens": gauntlet.TOKENS} | fields)
+    return argparse.Namespace(**{"only": None, "seeds": 3} | fields)
 
 
 @pytest.mark.parametrize("options", [asked(), asked(seeds=12), asked(only=["nan_burst"])])

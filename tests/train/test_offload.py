@@ -5,8 +5,9 @@ import shutil
 import jax
 import pytest
 
-from aquila_jax.ate.offload import HOST_KIND
-from aquila_jax.core import sharding
+from aquila_jax.checkpoint import Checkpoints
+from aquila_jax.core import sharding, trees
+from aquila_jax.core.sharding import HOST_KIND
 from aquila_jax.plan.compile import state_bytes
 from aquila_jax.train.state import abstract_state, init_state
 from aquila_jax.train.step import train_step
@@ -51,6 +52,49 @@ def test_it_goes_back_to_a_moment_in_the_ring(runs):
     shown = small.losses(folder / "back")
     before, after = ({s: loss for t, s, loss in shown if t == timeline} for timeline in (0, 1))
     assert [before[step] for step in range(33, 38)] == [after[step] for step in range(33, 38)]
+
+
+@pytest.fixture
+def state(program, mesh):
+    """Fresh, with moments in the memory of the host."""
+    return init_state(small.change(program, "optimizer", offload=True), jax.random.key(0))
+
+
+def test_what_is_being_written_is_not_the_memory_that_the_next_step_is_given(
+    state, tmp_path, monkeypatch
+):
+    checkpoints = Checkpoints(str(tmp_path), keep=1)
+    taken = []
+    monkeypatch.setattr(
+        checkpoints.manager, "save", lambda step, args, force: taken.append(args.state.item)
+    )
+    checkpoints.save(1, state, {})
+    own, written = (
+        [leaf for leaf in jax.tree.leaves(tree) if trees.rests_with_host(leaf)]
+        for tree in (state, taken[0])
+    )
+    assert len(own) == len(written) > 10
+    pairs = list(zip(own, written, strict=True))
+    assert all(a.unsafe_buffer_pointer() != b.unsafe_buffer_pointer() for a, b in pairs)
+    assert all(a.sharding == b.sharding and (a == b).all() for a, b in pairs)
+    checkpoints.close()
+
+
+def test_what_rests_with_the_host_is_added_up_on_the_device(state, monkeypatch):
+    seen, add_up = [], trees._sum
+
+    def sum_of(leaf):
+        if not isinstance(leaf, jax.core.Tracer):
+            seen.append(leaf.sharding)
+        return add_up(leaf)
+
+    monkeypatch.setattr(trees, "_sum", sum_of)
+    here = jax.device_put(
+        state, jax.tree.map(lambda x: x.sharding.with_memory_kind("device"), state)
+    )
+    told = trees.fingerprint(state)
+    kinds = {sharding.memory_kind for sharding in seen}
+    assert kinds == {"device"} and told == trees.fingerprint(here)
 
 
 @pytest.mark.parametrize("shape", [{"data": 2}, {"fsdp": 2, "tensor": 2}])
