@@ -16,7 +16,7 @@ from aquila_jax.dmu.manifest import SPLITS, Manifest
 from aquila_jax.dmu.merge import merge_domain
 from aquila_jax.dmu.parts import Part, make_part
 from aquila_jax.dmu.progress import Report
-from aquila_jax.dmu.source_files import SourceFile, check, for_each, list_files
+from aquila_jax.dmu.source_files import SourceFile, check, for_each, left_out, list_files
 from aquila_jax.dmu.sources import Source
 from aquila_jax.dmu.store import TOKENIZER, open_store
 from aquila_jax.dmu.summary import source_reports, summarise
@@ -74,6 +74,8 @@ def _prepare(settings: PrepareSettings, folder: str, report: Report) -> Manifest
     files = list_files(settings.sources, settings.heldout)
     _require_apart(files, folder)
     report(f"prepare: {len(files)} files of {len(settings.sources)} sources")
+    for line in left_out(settings.sources):
+        report(line)
     inputs = _fingerprint(settings, files)
     if places.exists(places.join(folder, manifests.NAME)):
         return _made_before(settings, folder, inputs=inputs, report=report)

@@ -10,7 +10,7 @@ from aquila_jax.dmu import places
 from aquila_jax.dmu.manifest import Split
 from aquila_jax.dmu.processes import Result, spread
 from aquila_jax.dmu.progress import Report, track
-from aquila_jax.dmu.sources import Document, Fields, Flaw, Source, expand, read
+from aquila_jax.dmu.sources import Document, Fields, Flaw, Source, expand, passed_over, read
 
 FIRST_FLAWS = 5
 
@@ -61,6 +61,14 @@ def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
         )
         for (source, file), (content, size) in zip(found, prints, strict=True)
     ]
+
+
+def left_out(sources: Sequence[Source]) -> Iterator[str]:
+    """A line for each source with files in its folders that are not read."""
+    for source in sources:
+        if kinds := passed_over(source):
+            told = ", ".join(f"{kind} ({count})" for kind, count in kinds.items())
+            yield f"source {source.name}: left out, since files of such names are not read: {told}"
 
 
 def _require_apart(found: Sequence[tuple[Source, str]]) -> None:

@@ -1,11 +1,13 @@
 """Documents as they come, one at a time: JSON Lines, Parquet, text, web pages, PDF files."""
 
 import codecs
+import collections
 import dataclasses
 import functools
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -78,6 +80,13 @@ def expand(source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys(files))
 
 
+def passed_over(source: Source) -> dict[str, int]:
+    """Kinds of files in the source's folders that hold no text as far as can be told, and how many."""
+    files = [file for path in source.paths for file in walk.below(path) if not _is_text(file)]
+    kinds = (os.path.splitext(file)[1] or os.path.basename(file) for file in files)
+    return dict(collections.Counter(kinds).most_common())
+
+
 class Fields(NamedTuple):
     """Where a record holds what is read of it."""
 
@@ -100,7 +109,7 @@ def read(file: str, fields: Fields = Fields()) -> Iterator[Document | Flaw]:
 
 
 def _files(name: str, path: str) -> list[str]:
-    found = walk.named(path, wanted=lambda file: _kind(file) != "text" or _is_prose(file))
+    found = walk.named(path, wanted=_is_text)
     if not found:
         raise ValueError(
             f"source {name}: {path} holds no documents; give a file, a folder or a glob of "
@@ -118,15 +127,18 @@ def _kind(file: str) -> str:
     return next((kind for suffix, kind in KINDS.items() if name.endswith(suffix)), "text")
 
 
-def _is_prose(file: str) -> bool:
+def _is_text(file: str) -> bool:
     """Of text files in a folder only these: not its licences, check sums and the like."""
-    return file.lower().endswith((".txt", ".md", ".txt.gz", ".txt.zst"))
+    return _kind(file) != "text" or file.lower().endswith((".txt", ".md", ".txt.gz", ".txt.zst"))
 
 
 def _open(raw: BinaryIO, file: str) -> BinaryIO:
     """The decompressed bytes. Arrow's streams, unlike zstandard's, notice a missing end."""
     for suffix, codec in COMPRESSIONS.items():
         if file.lower().endswith(suffix):
+            if not raw.read(1):
+                raise OSError("it is empty")  # not even a header, which Arrow does not mind
+            raw.seek(0)
             stream = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)
             return io.BufferedReader(stream, _BLOCK)
     return raw
@@ -154,7 +166,7 @@ def _parse(line: bytes, file: str, number: int, fields: Fields) -> Document | Fl
 
 def _document(record: dict[str, Any], file: str, number: int, fields: Fields) -> Document | Flaw:
     text = record.get(fields.text)
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text.strip():
         return Flaw(file=file, line=number, reason=f"no text in field {fields.text!r}")
     try:
         text.encode()
@@ -186,24 +198,24 @@ def _read_parquet(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document
     columns = [name for name in wanted if name in table.schema_arrow.names]
     number = 0
     for batch in table.iter_batches(batch_size=1024, columns=columns):
-        for record in _records(batch):
+        for record in _records(batch, file, number):
             number += 1
-            if record is None:
-                yield Flaw(file=file, line=number, reason="not valid UTF-8")
-            else:
-                yield _document(record, file, number, fields)
+            flaw = isinstance(record, Flaw)
+            yield record if flaw else _document(record, file, number, fields)
 
 
-def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | None]:
-    """None for a row that cannot be decoded; those around it can."""
+def _records(batch: pa.RecordBatch, file: str, before: int) -> Iterator[dict[str, Any] | Flaw]:
+    """The rows after so many; one that cannot be decoded is a flaw, those around it are not."""
     try:
         yield from batch.to_pylist()
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError):
         for row in range(len(batch)):
             try:
                 yield batch.slice(row, 1).to_pylist()[0]
-            except UnicodeDecodeError:
-                yield None
+            except (ValueError, OverflowError) as error:
+                coding = isinstance(error, UnicodeDecodeError)
+                reason = "not valid UTF-8" if coding else f"not readable: {error}"
+                yield Flaw(file=file, line=before + row + 1, reason=reason)
 
 
 def _read_text(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:

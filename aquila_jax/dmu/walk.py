@@ -12,8 +12,8 @@ def named(path: str, *, wanted: Callable[[str], bool]) -> list[str]:
     fs, root = places.filesystem(path)
     local = places.is_local(fs)
     if fs.isdir(root):
-        found = filter(wanted, _below(root) if local else fs.find(root))
-    elif fs.exists(root):  # also a file whose name holds the signs of a glob
+        return list(filter(wanted, below(path)))
+    if fs.exists(root):  # also a file whose name holds the signs of a glob
         found = [root]
     else:
         matching = glob.glob(root, recursive=True) if local else fs.glob(root)
@@ -21,7 +21,17 @@ def named(path: str, *, wanted: Callable[[str], bool]) -> list[str]:
     return [file if local else fs.unstrip_protocol(file) for file in sorted(found)]
 
 
-def _below(root: str) -> Iterator[str]:
+def below(path: str) -> list[str]:
+    """All files of a folder, sorted; none if `path` is no folder."""
+    fs, root = places.filesystem(path)
+    if not fs.isdir(root):
+        return []
+    if places.is_local(fs):
+        return sorted(_walked(root))
+    return [fs.unstrip_protocol(file) for file in sorted(fs.find(root))]
+
+
+def _walked(root: str) -> Iterator[str]:
     """Also through links, each folder once; what is hidden is no text."""
     seen = set()
     for folder, names, found in os.walk(root, followlinks=True):

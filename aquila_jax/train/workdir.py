@@ -19,6 +19,7 @@ PUBLISHED = ("*.json", "*.jsonl", "tensorboard/*")
 FREE = (
     "train.mesh", "train.accumulate", "model.remat", "model.unroll", "model.loss_chunks",
     "optimizer.offload", "train.keep", "train.stall_seconds", "data.store", "prepare.processes",
+    "evaluate.rows",
 )  # fmt: skip
 
 

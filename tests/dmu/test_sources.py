@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aquila_jax.dmu.sources import Document, Fields, Flaw, Source, expand, read
+from aquila_jax.dmu.sources import Document, Fields, Flaw, Source, expand, passed_over, read
 
 TEXTS = ["plain", "全角，标点！　空格", "line\n\tend \n", "▁ [CLS] \u2028 \x00", "e\u0301 é \r\n"]
 
@@ -89,6 +89,30 @@ def test_a_row_of_parquet_that_is_no_text_is_a_flaw_among_others(tmp_path):
     assert str(flaw).endswith("a.parquet:2 (not valid UTF-8)")
 
 
+def test_a_value_of_parquet_beyond_python_s_range_is_a_flaw(tmp_path):
+    times = pa.array([0, 2**60], pa.timestamp("ms"))
+    pq.write_table(pa.table({"text": ["one", "two"], "id": times}), tmp_path / "a.parquet")
+    one, flaw = read(str(tmp_path / "a.parquet"))
+    assert one.text == "one" and "a.parquet:2 (not readable: " in str(flaw)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.txt.zst"])
+def test_a_compressed_file_without_a_byte_is_cut_off(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=f"{name} cannot be read .*it is empty.*cut off"):
+        list(read(str(tmp_path / name)))
+
+
+def test_files_in_a_folder_that_are_not_read_are_told(tmp_path):
+    for name in ("a.jsonl", "b.csv", "deep/c.csv", "d.jsonl.xz", "SHA256SUMS"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folder = Source(name="x", language="en", paths=(f"{tmp_path}", f"{tmp_path}/*.csv"))
+    assert passed_over(folder) == {".csv": 2, ".xz": 1, "SHA256SUMS": 1}
+    file = Source(name="x", language="en", paths=(f"{tmp_path}/a.jsonl",))
+    assert passed_over(file) == {}
+
+
 def test_flaws_are_yielded_in_place_and_reading_goes_on(tmp_path):
     file = tmp_path / "a.jsonl"
     bad = {
@@ -100,13 +124,14 @@ def test_flaws_are_yielded_in_place_and_reading_goes_on(tmp_path):
         7: (b'{"text": ""}', "no text in field 'text'"),
         8: (b'{"text": "\\ud800"}', "not valid Unicode"),
         9: (b"[" * 100_000, "not valid JSON"),
+        10: (b'{"text": " \\n\\u3000"}', "no text in field 'text'"),
     }
-    rows = [bad[n][0] if n in bad else b'{"text": "good"}' for n in range(1, 12)]
+    rows = [bad[n][0] if n in bad else b'{"text": "good"}' for n in range(1, 13)]
     file.write_bytes(b"\n".join(rows))
     found = list(read(str(file)))
     flaws = {f.line: f.reason for f in found if isinstance(f, Flaw)}
     assert flaws == {line: reason for line, (_, reason) in bad.items()}
-    assert [d.line for d in found if isinstance(d, Document)] == [1, 10, 11]
+    assert [d.line for d in found if isinstance(d, Document)] == [1, 11, 12]
     assert str(found[1]) == f"{file}:2 (not valid UTF-8)"
 
 

@@ -29,6 +29,14 @@ def test_until_the_first_step_the_configuration_may_be_set_right(tmp_path):
         Workdir(tmp_path, other, writes=True)
 
 
+def test_a_run_may_go_on_with_another_way_to_compute_the_same(tmp_path):
+    config = small.config(tmp_path / "store")
+    Workdir(tmp_path, config, writes=True).close()
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    for part, settings in (("evaluate", {"rows": 3}), ("train", {"keep": 7})):
+        Workdir(tmp_path, small.change(config, part, **settings), writes=True).close()
+
+
 def test_a_setting_that_an_older_version_did_not_have_has_its_default(tmp_path):
     config = small.config(tmp_path / "store")
     Workdir(tmp_path, config, writes=True).close()
