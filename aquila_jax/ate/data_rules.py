@@ -15,6 +15,7 @@ OPTIMISTIC = 2.6  # standard errors: 99 % of slopes are above that
 CONFIRMATIONS = 3  # looks in a row
 FLOOR = 0.002  # of the mixture, so that it would be seen if the domain became learnable
 FIRST_PROGRESS = 0.1  # before, everything is learned and no slope known
+LAST_PART = 0.7  # of the run: longer than that no decay keeps the mixture from moving
 MOVED = 0.005  # of the mixture: less is not worth an entry in the ledger
 
 
@@ -50,10 +51,10 @@ def mix(s: Situation) -> Proposal | None:
 
     Why: a domain that is still learned fast is worth more of the tokens to come (ADO, arXiv
     2410.11820); on clean balanced data the gain is nothing, within 0.005 nats (science 4.4), so
-    this is off unless asked for. The mixture rests in the first tenth of the run, in the decay,
-    and for a window after any sign of trouble.
+    this is off unless asked for. The mixture rests in the first tenth of the run, in the decay
+    (of a schedule that always decays, in its last part), and for a window after any sign of trouble.
     """
-    decaying = s.sequences >= s.control.decay_start
+    decaying = s.sequences >= max(s.control.decay_start, LAST_PART * s.control.decay_end)
     troubled = s.memory.troubled and s.memory.clock - s.memory.troubled < s.window
     if s.mix is None or s.progress < FIRST_PROGRESS or decaying or troubled:
         return None

@@ -54,9 +54,11 @@ def set_aside(s: Situation) -> Proposal | None:
     of a run are no outliers for long, since the model soon expects them; what is seen is a domain
     that leaves its own past at once, or whose tokens are not those of its store while the loss is
     in trouble. No healthy run of ours showed either. At most twice: what comes back then
-    is the data as they are, and a person is told by the alarms.
+    is the data as they are, and a person is told by the alarms; nor if the rewinds of `config`
+    are used up, which damage may still need.
     """
-    evidence = _bad_data(s)
+    used = count(s.memory, "rewind") + count(s.memory, "set_aside")
+    evidence = _bad_data(s) if used < s.config.rewinds else None
     return evidence and _back(s, max(s.assessment.step - SEEN_LATE + 1, 1), evidence=evidence)
 
 

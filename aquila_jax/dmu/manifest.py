@@ -1,6 +1,7 @@
 """The manifest of a token store: what is in it, from where, and how to know it is whole."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -53,6 +54,12 @@ class Manifest:
     sources: tuple[SourceReport, ...]
     files: dict[str, int]  # bytes of every file of the store but this one
     cleaning: dict[str, Any] | None = None  # its account: what came in, what each filter took out
+
+    def identity(self) -> str:
+        """A digest of what is learned from and measured on: the tokenizer and every domain's arrays."""
+        domains = [[name, one.name, one.sha256] for name in SPLITS for one in self.split(name)]
+        told = json.dumps([self.tokenizer_sha256, domains])
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def split(self, name: Split) -> tuple[DomainInfo, ...]:
         """The domains of "train" or "heldout"."""

@@ -110,6 +110,7 @@ def plan(
     planned = learning_rate(schedule, starts, control._replace(lr_scale=1.0), xp=np)
     warmup = min(math.ceil(schedule.warmup / batches[0][1]), len(sizes) - 1)
     scale = _scales(planned, control.lr_scale, history)
+    planned[warmup] = planned[warmup] or schedule.peak  # where all is decayed to nought by then
     hot = scale[warmup:] * np.sqrt(sizes[warmup] / sizes[warmup:])
     # For this one step the highest temperature of the run, as it is the unit of all.
     scale[warmup] = hot.max() or 1.0

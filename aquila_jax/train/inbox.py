@@ -77,6 +77,13 @@ class Inbox:
         self.accepted.append(order)
         return [order]
 
+    def close(self, step: int) -> None:
+        """Refuses what was handed in too late for the run, which has ended."""
+        if self.folder.writes:
+            with contextlib.suppress(OSError):
+                for file in self._files("inbox"):
+                    self._refuse(file, "the run had ended before it was looked at", step)
+
     def _read_accepted(self) -> list[dict]:
         files = self._files("accepted") if self.folder.writes else []
         return [json.loads(places.read_bytes(file)) for file in files]

@@ -44,6 +44,7 @@ def restore(
     checkpoints.close()
     if restored is None:
         raise ValueError(f"{workdir} has no checkpoint yet; train first.")
+    newcomers.require_same(newcomers.open_all(config, restored[1]["joined"]), restored[1])
     return restored[0], host.from_json(restored[1])
 
 

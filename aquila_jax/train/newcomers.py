@@ -17,6 +17,16 @@ def open_all(config: Config, joined: Sequence[Mapping[str, Any]]) -> TokenStore:
     return store
 
 
+def require_same(store: TokenStore, saved: Mapping[str, Any]) -> None:
+    """ValueError where a checkpoint, `saved` as JSON, was trained on something else than `store`."""
+    if saved.get("store", store.manifest.identity()) != store.manifest.identity():
+        raise ValueError(
+            f"{store.path} is not the store that this run was trained on: its text or its "
+            "tokenizer is another; bring back that one (data.store says where it lies), or start in "
+            "another --workdir."
+        )
+
+
 def inspect(config: Config, store: TokenStore, place: str) -> dict[str, Any]:
     """What an order to add the store at `place` means; ValueError if this run cannot take it."""
     new = open_store(place)

@@ -14,7 +14,7 @@ from aquila_jax.checkpoint import Checkpoints
 from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
 from aquila_jax.evaluate import suite
-from aquila_jax.train import cycle, exam, orders, phases, pilot, rewind, saving, speed
+from aquila_jax.train import cycle, exam, newcomers, orders, phases, pilot, rewind, saving, speed
 from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Moment
 from aquila_jax.train.fleet import Fleet
@@ -56,10 +56,11 @@ class Run:
         self.inbox = Inbox(self.folder)
         self.inflight, self.reader = collections.deque(), Reader()
         opening.callback(self.reader.close)
-        self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
+        tell = lambda *told: self.folder.stalled(self.host.step, *told)  # noqa: E731
+        self.watchdog = Watchdog(config.train.stall_seconds, tell)
         opening.callback(self.watchdog.close)
         self.compiled: set[tuple[int, int, str]] = set()
-        self.fleet, self.saved = Fleet(), None
+        self.fleet, self.saved, self.done = Fleet(), None, False
 
     def _begin(self) -> None:
         begun = time.monotonic()
@@ -154,10 +155,12 @@ class Run:
 
     def finish(self) -> None:
         """Evaluates, saves, and waits for the disk, unless that was done before."""
-        if self.host.step in self.checkpoints.steps() and not self.inflight:
+        if self.done:
             return
         self.evaluate()
+        self.done = True
         self.save_over()
+        self.inbox.close(self.host.step)
         self.folder.event("finish", self.host.step)
 
     def _start(self) -> None:
@@ -170,6 +173,8 @@ class Run:
     def _resume(self, state, saved: dict) -> None:
         if saved["joined"]:
             self.machine = opened(self.config, saved["joined"])
+        newcomers.require_same(self.machine.stream.store, saved)
+        self.done = saved.get("finished", False)
         self.state, self.host, inflight = rewind.from_json(self.machine, saved, state)
         self.inflight.extend(inflight)
         self.checkpoints.discard_after(self.host.step)
@@ -225,9 +230,6 @@ class Run:
         self.host = cycle.count(self.host, done)
         self.records.add(done, self.host)
         return done
-
-    def _stalled(self, seconds: float, stacks: str) -> None:
-        self.folder.stalled(self.host.step, seconds, stacks)
 
     def save_over(self) -> None:
         """Saves this step in place of those of it and of later ones; CheckpointError if it cannot."""

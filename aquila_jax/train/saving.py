@@ -30,7 +30,11 @@ def _write(run, write: Callable) -> None:
     begun = run.waited()
     run.folder.event("hosts", run.host.step, **run.fleet.survey(run.state))
     run.checkpoints.lasting = run.host.roots
-    unread = {"inflight": rewind.to_json(run.inflight, run.records.line)}
-    write(run.host.step, run.state, hosts.to_json(run.host) | run.folder.counts() | unread)
+    more = {
+        "inflight": rewind.to_json(run.inflight, run.records.line),
+        "store": run.machine.stream.store.manifest.identity(),
+        "finished": run.done,
+    }
+    write(run.host.step, run.state, hosts.to_json(run.host) | run.folder.counts() | more)
     run.saved = run.host
     run.records.pause("save", run.host.step, begun)

@@ -7,7 +7,7 @@ import pytest
 from aquila_jax.ate import data_rules, policy
 from aquila_jax.ate.memory import PolicyState
 from aquila_jax.ate.situation import Mix
-from tests.ate.situations import later, situation, with_config
+from tests.ate.situations import later, situation, with_config, with_control
 
 LANGUAGES = {"en_web": "en", "en_books": "en", "zh_web": "zh", "zh_law": "zh", "junk": "en"}
 WEIGHTS = dict.fromkeys(LANGUAGES, 0.2)
@@ -122,11 +122,12 @@ def test_the_slope_is_that_of_least_squares():
     assert found == (pytest.approx(slope), pytest.approx(error))
 
 
-def mixing(*, sequences=3000, progress=0.3, moved=0.1, troubled=0, **config):
+def mixing(*, sequences=3000, progress=0.3, moved=0.1, troubled=0, decay=8500.0, **config):
     new = {"en": 0.5 + moved, "zh": 0.5 - moved}
     return situation(
         config=with_config(online_weights="aquila", **config), weights={"en": 0.5, "zh": 0.5},
         mix=Mix(new, {"algorithm": "aquila"}), sequences=sequences, progress=progress,
+        control=with_control(decay_start=decay),
         memory=PolicyState(clock=299, troubled=troubled, loss=4.0),
     )  # fmt: skip
 
@@ -140,6 +141,12 @@ def test_online_weights_are_followed_in_calm_stable_stretches_only():
     assert data_rules.mix(mixing(sequences=8500)) is None  # the decay has begun
     assert data_rules.mix(mixing(troubled=290)) is None
     assert data_rules.mix(situation(weights={"en": 1.0})) is None  # nobody asked
+
+
+def test_a_schedule_that_decays_from_the_warm_up_on_lets_the_mixture_move_until_its_last_part():
+    assert data_rules.mix(mixing(decay=500.0)).weights == {"en": 0.6, "zh": 0.4}
+    assert data_rules.mix(mixing(decay=500.0, sequences=6990)) is not None
+    assert data_rules.mix(mixing(decay=500.0, sequences=7000)) is None
 
 
 @pytest.mark.parametrize(

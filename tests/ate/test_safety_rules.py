@@ -82,6 +82,14 @@ def test_bad_data_is_left_out_at_most_twice():
     assert [rule.most for rule in kinds] == [2]
 
 
+def test_without_rewinds_left_no_data_is_left_out():
+    for rewinds, acts in ((0, False), (1, True)):
+        asked = safety_rules.set_aside(situation(jump(1.3), config=with_config(rewinds=rewinds)))
+        assert (asked is not None) == acts
+    used = situation(jump(1.3), memory=rewound(1, 2, 3), config=with_config(rewinds=3))
+    assert safety_rules.set_aside(used) is None
+
+
 def test_never_before_the_beginning():
     early = alarm("non_finite_burst", step=6, count=5, window=128, first=1)
     asked = safety_rules.rewind(situation(early, step=6)).request.arguments

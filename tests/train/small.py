@@ -38,11 +38,11 @@ def change(settings: Config, part: str, **fields) -> Config:
     return dataclasses.replace(settings, **{part: changed})
 
 
-def make_store(folder: pathlib.Path) -> None:
+def make_store(folder: pathlib.Path, *, seed: int = 0) -> None:
     """A token store of generated text, in `folder`/store."""
     store = folder / "store"
     made = config(store)
-    write_sample(folder / "sample", seed=0, megabytes=made.data.sample_megabytes)
+    write_sample(folder / "sample", seed=seed, megabytes=made.data.sample_megabytes)
     sources = tuple(
         dataclasses.replace(
             source, paths=tuple(path.format(workdir=folder) for path in source.paths)

@@ -138,6 +138,14 @@ def test_a_rate_of_nought_for_a_moment_is_no_unit():
     assert rates[100] > 0 and rates.sum() == rates[100]
 
 
+def test_a_decay_that_is_over_before_the_warm_up_ends_no_run():
+    control = neutral(SCHEDULE)._replace(decay_start=0.0, decay_end=1.0)
+    now = plan(SCHEDULE, control, ((1, BATCH),), history.start(1))
+    assert now.learning_rate[now.warmup] == SCHEDULE.peak and not now.learning_rate[150:].any()
+    seen, _ = half_way()
+    dataclasses.replace(planned(MODEL, 2048), control=control).outlook(seen, 3.0)
+
+
 def test_a_batch_that_grew_with_the_root_of_its_rate_leaves_the_temperature():
     schedule = Schedule(kind="constant", peak=1e-3, warmup=100 * BATCH, total=STEPS * BATCH)
     control = neutral(schedule)._replace(lr_scale=2**0.5)

@@ -10,7 +10,7 @@ import pytest
 
 from aquila_jax.checkpoint import CheckpointError, Checkpoints
 from aquila_jax.core.journal import read_lines
-from aquila_jax.train import cycle, run
+from aquila_jax.train import cycle, inbox, look, run
 from aquila_jax.train.loop import train
 from aquila_jax.train.replay import replay
 from aquila_jax.train.stop import StopSignal
@@ -90,6 +90,37 @@ def test_a_damaged_newest_checkpoint_is_left_out_and_the_run_ends_the_same(runs,
     train(config, runs / "damaged", report=said.append, devices=jax.devices()[:1])
     assert any(f"checkpoint {small.STEPS}" in line and "damaged" in line for line in said)
     assert jobs.learned(runs / "damaged") == whole
+
+
+def test_one_that_was_stopped_at_its_last_step_is_finished_by_the_same_command(
+    runs, config, whole, monkeypatch
+):
+    workdir, settle = runs / "stopped_last", run.Run.settle
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Run, "settle", lambda r: "stop" if r._all_read else settle(r))
+        assert small.run(config, workdir) == "called"
+    inbox.hand_in(workdir, {"author": "mei", "why": "late", "request": {"kind": "stop"}})
+    monkeypatch.setattr(inbox, "EVERY", 7)  # there is no look any more
+    assert small.run(config, workdir) == "finished"
+    assert jobs.learned(workdir) == whole
+    kinds = [line["kind"] for line in small.lines(workdir, "events")]
+    assert kinds.count("finish") == 1
+    [reason] = (workdir / "steer" / "refused").glob("*.reason")
+    assert "the run had ended" in reason.read_text()
+    assert not list((workdir / "steer" / "inbox").iterdir())
+
+
+def test_a_run_does_not_go_on_with_another_store(runs, config, whole, tmp_path):
+    small.make_store(tmp_path, seed=7)
+    workdir = tmp_path / "run"
+    shutil.copytree(runs / "whole", workdir)
+    shutil.copytree(runs / "store", tmp_path / "moved")
+    assert small.run(small.change(config, "data", store=str(tmp_path / "moved")), workdir)
+    other = small.change(config, "data", store=str(tmp_path / "store"))
+    with pytest.raises(ValueError, match="is not the store that this run was trained on"):
+        small.run(other, workdir)
+    with pytest.raises(ValueError, match="is not the store that this run was trained on"):
+        look.documents(workdir, 30, report=lambda line: None)
 
 
 def test_how_a_step_is_computed_may_change_on_the_way(runs, config, whole, monkeypatch):
