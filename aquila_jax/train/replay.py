@@ -142,9 +142,10 @@ class Again:
         """Goes on until the run read these signals: `lag` steps later, at the end, or never."""
         until = line["step"] + self.config.train.lag
         while line["timeline"] == self.host.timeline and self.host.step < until:
-            self.evaluation()
-            self.person()
             all_read = self.host.sequences >= self.config.schedule.total
+            if not all_read:  # the run learns from its last steps before it evaluates there
+                self.evaluation()
+            self.person()
             if all_read or line["timeline"] != self.host.timeline:
                 return
             self.host, lines = phases.advance(self.config, self.host)

@@ -56,6 +56,18 @@ def test_every_line_follows_from_the_steps(acted):
     assert compared == [10, 20, 30, 40, 50, 60]  # 40 is told once, before the rewind
 
 
+def test_the_last_evaluation_follows_the_last_steps(runs, eager):
+    questions = runs / "last_questions.jsonl"
+    questions.write_text(json.dumps(ITEM))
+    config = small.config(runs / "store", mode="act")
+    config = small.change(config, "evaluate", questions=(str(questions),))
+    config = small.change(config, "train", heavy_every=small.STEPS // 2)
+    assert small.run(config, runs / "last") == "finished"
+    last = [line for line in small.lines(runs / "last", "journal") if line["step"] == small.STEPS]
+    assert [line["kind"] for line in last] == ["assessment", "alarm"]
+    assert replay(runs / "last").steps == small.STEPS
+
+
 def rewrite(workdir, name, edit, *, rechain=False):
     lines = small.lines(workdir, name)
     edit(lines)
