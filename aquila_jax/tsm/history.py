@@ -81,16 +81,6 @@ def losses(history: History) -> np.ndarray:
     return np.divide(history.nats_KM, counts_KM, out=nothing, where=counts_KM > 0)
 
 
-def group(history: History, names: tuple[str, ...], members: tuple[str, ...]) -> History:
-    """The history of groups of domains: `members[m]` is the group of domain m, of `names`."""
-    member_MG = np.array([[member == name for name in names] for member in members], float)
-    return history._replace(
-        nats_KM=history.nats_KM @ member_MG,
-        counts_KM=history.counts_KM @ member_MG,
-        open_M=history.open_M @ member_MG,
-    )
-
-
 def _merge_pairs(history):
     return history._replace(
         step_K=history.step_K[1::2],

@@ -88,8 +88,13 @@ def plateau(*, loss: float, slope: float, error: float) -> tuple[float, float, f
     return _normal_below((threshold - gain) / deviation), gain, threshold
 
 
-def off_trend(history: History) -> tuple[np.ndarray, np.ndarray]:
-    """Relative excess `[M]` of the last third over each column's own trend, and its error.
+def off_trend(
+    history: History, member_GM: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Relative excess `[G]` of the last third over each column's own trend, and its error.
+
+    `member_GM`: the columns of each group, by default each its own; a column counts by its share
+    of the group's recent nats, so that a change of weights within a group is no excess.
 
     The trend is ln(loss) over ln(tokens) in the middle third, carried forward. Curves flatten,
     so everyone drifts above it; compare columns with one another, as `imbalance` does. A tenth
@@ -104,8 +109,17 @@ def off_trend(history: History) -> tuple[np.ndarray, np.ndarray]:
     change_M = before.slope_M * (after.centre_M - before.centre_M)
     excess_M = after.level_M - before.level_M - change_M
     carried_M = before.error_M * (after.centre_M - before.centre_M)
-    parts = (after.level_error_M, before.level_error_M, carried_M, 0.1 * change_M)
-    return excess_M, np.sqrt(sum(part**2 for part in parts))
+    variance_M = after.level_error_M**2 + before.level_error_M**2 + carried_M**2
+    known_M = np.isfinite(excess_M) & np.isfinite(variance_M)
+    excess_M, variance_M, change_M = (
+        np.where(known_M, values_M, 0.0) for values_M in (excess_M, variance_M, change_M)
+    )
+    member_GM = np.eye(len(known_M)) if member_GM is None else member_GM
+    share_GM = member_GM * np.where(known_M, history.nats_KM[late_K].sum(0), 0.0)
+    total_G = share_GM.sum(1, keepdims=True)
+    share_GM = np.divide(share_GM, total_G, out=np.full_like(share_GM, np.nan), where=total_G > 0)
+    law_G = 0.1 * share_GM @ change_M  # wrong for all columns alike
+    return share_GM @ excess_M, np.sqrt(share_GM**2 @ variance_M + law_G**2)
 
 
 def imbalance(excess_M: np.ndarray, error_M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

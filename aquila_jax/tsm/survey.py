@@ -9,7 +9,7 @@ import numpy as np
 from aquila_jax.core.signals import Alarm
 from aquila_jax.tsm import alarms, progress, trajectory
 from aquila_jax.tsm.context import Context
-from aquila_jax.tsm.history import History, group
+from aquila_jax.tsm.history import History
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,8 @@ def _imbalance(settings, history, context, languages):
     names = tuple(dict.fromkeys(languages))
     if len(names) < 2:
         return ()
-    excess, error = progress.off_trend(group(history, names, languages))
+    member_GM = np.array([[own == name for own in languages] for name in names], float)
+    excess, error = progress.off_trend(history, member_GM)
     gap, p = progress.imbalance(excess, error)
     raised = ()
     for index in np.flatnonzero((p < settings.imbalance_level) & (gap > settings.imbalance_size)):

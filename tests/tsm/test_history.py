@@ -32,12 +32,6 @@ def test_a_block_ends_at_its_last_step_and_has_the_means_of_all():
     np.testing.assert_allclose(state.batch_K, 2 * middle)
 
 
-def test_groups_add_their_members():
-    state = filled(lambda n: [3.0, 5.0, 4.0])
-    seen = history.group(state, ("en", "zh"), ("en", "zh", "en"))
-    np.testing.assert_allclose(history.losses(seen), np.tile([3.5, 5.0], (len(seen.step_K), 1)))
-
-
 def test_a_domain_that_joins_has_no_past():
     before = filled(lambda n: [3.0, 5.0], steps=42)  # two of them in the open block
     wider = history.grow(before, 3)

@@ -83,6 +83,17 @@ def test_a_language_that_stops_is_told():
     assert look(stopped, settings=alone, noise=0.003)[0] == []
 
 
+def test_a_mixture_that_moves_within_a_language_is_no_imbalance():
+    """A hard domain gains on an easy one of its language; both are learned as before."""
+    seen = filled(lambda n: [2 + 60 * n**-0.3, 1 + 30 * n**-0.3, 2.2 + 60 * n**-0.3], noise=0.003)
+    late = np.arange(len(seen.step_K)) > 0.7 * len(seen.step_K)
+    moved = np.where(late[:, None], [1.8, 0.2, 1.0], 1.0)
+    seen = seen._replace(nats_KM=seen.nats_KM * moved, counts_KM=seen.counts_KM * moved)
+    given = {"context": context(1000, tokens=3e6), "languages": ("en", "en", "zh")}
+    _, raised = survey.look(SETTINGS, survey.start(), seen, **given)
+    assert raised == ()
+
+
 def test_the_first_weights_have_no_distance_and_a_new_shape_starts_anew():
     state, first = survey.follow_weights(survey.start(), np.full((9, 4), 0.02), 1e9)
     state, second = survey.follow_weights(state, np.full((9, 4), 0.03), 3e9)
