@@ -50,3 +50,27 @@ def test_a_state_that_comes_back_is_installed_again(project):
     assert len(source(project, "")) == 2
     requirements.write_text(before)
     assert len(source(project, "")) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "workdir", "settings"),
+    [
+        ([], "runs/tiny", ""),
+        (["configs/mine.py"], "runs/mine", ""),
+        (["configs/mine.py", "runs/other", "--config.a=1"], "runs/other", " --config.a=1"),
+        (["configs/mine.py", "--config.a=1", "--config.b=2"], "runs/mine", " --config.a=1 --config.b=2"),
+        (["--config.a=1"], "runs/tiny", " --config.a=1"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_main_job_is_not_taken_for_its_workdir(
+    project, arguments, workdir, settings
+):
+    shutil.copy(ROOT / "launch" / "local.sh", project / "launch")
+    (project / "configs").mkdir()
+    config = arguments[0] if arguments and arguments[0][0] != "-" else "configs/tiny.py"
+    (project / config).touch()
+    subprocess.run(["bash", "launch/local.sh", *arguments], cwd=project, check=True)
+    _, prepare, train, report = (project / "asked.txt").read_text().splitlines()
+    assert prepare == f"-m aquila_jax prepare --config={config} --workdir={workdir}{settings}"
+    assert train == prepare.replace("prepare", "train")
+    assert report == f"-m aquila_jax report --workdir={workdir}"
