@@ -1,20 +1,25 @@
 # Sourced: sets up .venv from the project's own files, once for each state of them, and enters it.
 # Usage: [EXTRAS=extra,extra] source launch/environment.sh
 
+# `return`, not `exit`: that would end the shell of whoever sources it by hand.
+[[ -f requirements.txt && -f pyproject.toml ]] || {
+  echo "$PWD is not the folder of aquila_jax, where .venv belongs; cd there, then source launch/environment.sh." >&2
+  return 1
+}
 extras=${EXTRAS:-}
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   echo "aquila_jax needs Python 3.11 or newer; name one with PYTHON=/path/to/python3.11" >&2
-  exit 1
+  return 1
 }
 state=$(cat requirements.txt pyproject.toml | cksum | tr -d ' ')
 if [[ ! -e .venv/.ready-$state-$extras ]]; then
   echo "setting up .venv (a minute or two)"
-  [[ -x .venv/bin/python ]] || "$python" -m venv .venv
+  [[ -x .venv/bin/python ]] || "$python" -m venv .venv || return 1
   # From here on it is no longer that of another state, which else would pass for ready later.
   find .venv -maxdepth 1 -name '.ready-*' ! -name ".ready-$state-*" -delete
-  .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -e ".${extras:+[$extras]}"
-  touch ".venv/.ready-$state-$extras"
+  .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -e ".${extras:+[$extras]}" &&
+    touch ".venv/.ready-$state-$extras" || return 1
 fi
 export PATH=$PWD/.venv/bin:$PATH
 

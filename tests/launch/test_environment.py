@@ -74,3 +74,34 @@ def test_a_setting_of_the_main_job_is_not_taken_for_its_workdir(
     assert prepare == f"-m aquila_jax prepare --config={config} --workdir={workdir}{settings}"
     assert train == prepare.replace("prepare", "train")
     assert report == f"-m aquila_jax report --workdir={workdir}"
+
+
+def shell(folder: pathlib.Path, script: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True)
+
+
+def test_a_failed_install_is_not_taken_for_ready(project):
+    python = project / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    # As a person sources it, whose shell goes on, and as a script does, which ends.
+    assert shell(project, "source launch/environment.sh; echo $?").stdout.endswith("\n1\n")
+    assert (
+        shell(project, "set -euo pipefail; source launch/environment.sh; echo on").returncode == 1
+    )
+    assert not list(project.glob(".venv/.ready-*"))
+
+
+def test_too_old_a_python_does_not_end_the_shell_that_sources_it(project):
+    old = "PYTHON=false source launch/environment.sh; echo on"
+    done = shell(project, old)
+    assert done.stdout == "on\n" and "needs Python 3.11" in done.stderr
+    done = shell(project, f"set -euo pipefail; {old}")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_no_environment_is_made_outside_of_the_project(project, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    done = shell(elsewhere, f"source {project}/launch/environment.sh; echo $?")
+    assert done.stdout == "1\n"
+    assert "is not the folder of aquila_jax" in done.stderr and done.stderr.count("\n") == 1
+    assert not list(elsewhere.iterdir())
