@@ -43,11 +43,10 @@ class Reading:
 def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
     """Every file of every source; `heldout` is for domains that have no held-out source."""
     found = [(source, file) for source in sources for file in expand(source)]
-    _require_apart(found)
     held = {source.name for source in sources if source.split == "heldout"}
     with ThreadPoolExecutor() as threads:
         prints = list(threads.map(fingerprint_file, [file for _, file in found]))
-    return [
+    files = [
         SourceFile(
             file=file,
             content=content,
@@ -61,6 +60,8 @@ def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
         )
         for (source, file), (content, size) in zip(found, prints, strict=True)
     ]
+    _require_apart(files)
+    return files
 
 
 def left_out(sources: Sequence[Source]) -> Iterator[str]:
@@ -71,14 +72,17 @@ def left_out(sources: Sequence[Source]) -> Iterator[str]:
             yield f"source {source.name}: left out, since files of such names are not read: {told}"
 
 
-def _require_apart(found: Sequence[tuple[Source, str]]) -> None:
-    """What is tested on is not learned from."""
-    held = {file: source.name for source, file in found if source.split == "heldout"}
-    for source, file in found:
-        if source.split == "train" and file in held:
+def _require_apart(files: Sequence[SourceFile]) -> None:
+    """What is tested on is not learned from, whatever the name of the file that holds it."""
+    held = [file for file in files if file.split == "heldout"]
+    names = {file.file: file for file in held}
+    contents = {file.content: file for file in held if file.size}
+    for file in files:
+        if file.split == "train" and (twin := names.get(file.file) or contents.get(file.content)):
+            copied = "" if twin.file == file.file else f" holds the same as {twin.file}, which"
             raise ValueError(
-                f"source {source.name} (train): {file} is held out by source {held[file]}; name "
-                "files for the one or the other, such as train-*.jsonl."
+                f"source {file.name} (train): {file.file}{copied} is held out by source "
+                f"{twin.name}; name files for the one or the other, such as train-*.jsonl."
             )
 
 

@@ -57,6 +57,21 @@ def test_a_file_that_is_held_out_is_never_learned_from(tmp_path):
         list_files([source, held], heldout=0.1)
 
 
+@pytest.mark.parametrize("copy", [shutil.copy, lambda held, other: other.symlink_to(held)])
+def test_a_copy_of_a_file_that_is_held_out_is_never_learned_from(tmp_path, copy):
+    for folder in ("train", "held"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "empty.jsonl").touch()  # as any other: nothing is learned from it
+    (tmp_path / "held" / "a.jsonl").write_bytes(b'{"text": "a"}\n')
+    source = Source(name="x", language="en", paths=(f"{tmp_path}/train",))
+    held = dataclasses.replace(source, name="y", split="heldout", paths=(f"{tmp_path}/held",))
+    assert len(list_files([source, held], heldout=0.1)) == 3
+    copy(tmp_path / "held" / "a.jsonl", tmp_path / "train" / "b.jsonl")
+    told = r"train/b.jsonl holds the same as .*held/a.jsonl, which is held out by source y; name"
+    with pytest.raises(ValueError, match=told):
+        list_files([source, held], heldout=0.1)
+
+
 def test_a_document_stays_on_its_side_as_the_share_grows(tmp_path):
     found = [Document(text="", id=str(i), source="", file="", line=1) for i in range(2000)]
     held = {}
