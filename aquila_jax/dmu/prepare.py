@@ -108,7 +108,7 @@ def _prepare(settings: PrepareSettings, folder: str, report: Report) -> Manifest
         manifest = cleaned.told(manifest)
     manifests.write_manifest(folder, manifest)
     _forget(settings, folder, inputs)
-    for line in summarise(manifest):
+    for line in summarise(manifest, settings.heldout):
         report(line)
     return manifest
 

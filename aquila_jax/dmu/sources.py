@@ -172,7 +172,8 @@ def _document(record: dict[str, Any], file: str, number: int, fields: Fields) ->
         text.encode()
     except UnicodeEncodeError:  # JSON can spell half a surrogate pair
         return Flaw(file=file, line=number, reason="not valid Unicode")
-    name, source = record.get("id"), record.get("source")
+    words = map(record.get, ("id", "source"))
+    name, source = ("" if word is None else str(word) for word in words)
     if fields.place:
         place, _, line = str(record.get(fields.place)).rpartition(":")
         if not line.isdecimal():
@@ -180,8 +181,8 @@ def _document(record: dict[str, Any], file: str, number: int, fields: Fields) ->
         file, number = place, int(line)
     return Document(
         text=text,
-        id=hashlib.sha256(text.encode()).hexdigest()[:16] if name is None else str(name),
-        source="" if source is None else str(source),
+        id=name if name.strip() else hashlib.sha256(text.encode()).hexdigest()[:16],
+        source=source,
         file=file,
         line=number,
     )
@@ -200,8 +201,7 @@ def _read_parquet(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document
     for batch in table.iter_batches(batch_size=1024, columns=columns):
         for record in _records(batch, file, number):
             number += 1
-            flaw = isinstance(record, Flaw)
-            yield record if flaw else _document(record, file, number, fields)
+            yield record if isinstance(record, Flaw) else _document(record, file, number, fields)
 
 
 def _records(batch: pa.RecordBatch, file: str, before: int) -> Iterator[dict[str, Any] | Flaw]:

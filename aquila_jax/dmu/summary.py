@@ -8,8 +8,11 @@ from aquila_jax.dmu.parts import Part
 from aquila_jax.dmu.source_files import by_source, first_flaws
 
 
-def summarise(made: Manifest) -> list[str]:
-    """What a person wants to know of a store, a line a domain, a language, a flawed source."""
+def summarise(made: Manifest, heldout: float) -> list[str]:
+    """What a person wants to know of a store, a line a domain, a language, a flawed source.
+
+    `heldout` is the share that was to be held out of domains without a held-out source.
+    """
     lines = []
     for split in SPLITS:
         domains = made.split(split)
@@ -27,7 +30,19 @@ def summarise(made: Manifest) -> list[str]:
                 f"{source.name} ({source.split}): {source.flaws} unreadable documents left out, "
                 f"first at {', '.join(source.first_flaws)}"
             )
-    return lines
+    return [*lines, *_unmeasured(made, heldout)]
+
+
+def _unmeasured(made: Manifest, heldout: float) -> list[str]:
+    """A line for each domain of which nothing can be measured, though something was to be."""
+    held = {domain.name for domain in made.heldout}
+    return [
+        f"{domain.name}: nothing is held out, since heldout={heldout} took none of its "
+        f"{domain.documents} documents; raise it, or give the domain a source of "
+        "split='heldout' to be measured on"
+        for domain in made.train
+        if heldout and domain.name not in held
+    ]
 
 
 def _line(split: str, name: str, domains: Sequence[DomainInfo]) -> str:

@@ -71,6 +71,17 @@ def test_a_document_without_an_id_has_the_same_one_wherever_it_lies(tmp_path):
     assert here[1].id == there[0].id != here[0].id
 
 
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_a_blank_id_is_none(tmp_path, blank):
+    # All documents would else be held out, or none: it is decided by a hash of the id.
+    records = [{"text": text, "id": name} for text in ("a", "b") for name in (blank, None)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.parquet"):
+        first, same, second, _ = read(str(tmp_path / name))
+        assert first.id == same.id == hashlib.sha256(b"a").hexdigest()[:16] != second.id
+
+
 def test_a_place_that_cannot_be_read_is_a_flaw(tmp_path):
     rows = [{"text": "a", "place": "f:3"}, {"text": "b"}, {"text": "c", "place": "nowhere"}]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
