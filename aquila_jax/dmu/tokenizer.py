@@ -27,6 +27,7 @@ SMALLEST = len(NAMES) + len(CONTROLS) + 256 + 1  # and one byte-fallback piece f
 _BLANK = "\N{LOWER ONE EIGHTH BLOCK}"
 # Words with the blanks before them, no longer than BPE should be given at once.
 _WORDS = re.compile(f"{_BLANK}| *[^ {_BLANK}]{{1,65536}}| +")
+_TRIAL = "a b"  # that has to come back
 _SENTENCE = 1 << 12  # characters
 _COVERED = 0.9995  # of all characters; SentencePiece's own default for Chinese
 
@@ -64,6 +65,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> bytes:
             model_type="bpe",
             vocab_size=vocab_size,
             character_coverage=1.0,  # of what `_rare` leaves
+            required_chars=_BLANK,  # also where no text has one: its bytes come back as the sign
             byte_fallback=True,
             split_digits=True,
             # Nothing is normalised: NFKC would destroy full-width punctuation, and trimmed
@@ -110,7 +112,13 @@ def load_tokenizer(path: str) -> Tokenizer:
         raise ValueError(f"tokenizer {path} is not a whole SentencePiece model.") from error
     if tuple(map(processor.id_to_piece, range(len(NAMES)))) != NAMES:
         raise ValueError(f"tokenizer {path} must begin with the special tokens {NAMES}.")
-    return Tokenizer(processor, fingerprint(model))
+    tokenizer = Tokenizer(processor, fingerprint(model))
+    if (back := decode(tokenizer, encode_batch(tokenizer, [_TRIAL])[0])) != _TRIAL:
+        raise ValueError(
+            f"tokenizer {path} gives {_TRIAL!r} back as {back!r}, but must give back every text "
+            "exactly, so that it needs a piece for the blank; let prepare train one."
+        )
+    return tokenizer
 
 
 def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]:

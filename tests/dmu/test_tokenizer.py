@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from sentencepiece import sentencepiece_model_pb2
 
 from aquila_jax.dmu.tokenizer import (
     BOS,
@@ -118,6 +119,31 @@ def test_any_vocabulary_size_is_exact_also_below_the_number_of_characters(tmp_pa
     tokenizer = load_tokenizer(str(tmp_path / "t"))
     assert tokenizer.vocab_size == vocab_size
     assert decode(tokenizer, encode_batch(tokenizer, [rare])[0]) == rare
+
+
+def chinese() -> list[str]:
+    """Without a blank, as Chinese is written."""
+    rng = random.Random(3)
+    text = "".join(chr(0x4E00 + min(int(rng.expovariate(0.01)), 5000)) for _ in range(40_000))
+    return [text[i : i + 400] for i in range(0, len(text), 400)]
+
+
+@pytest.mark.parametrize("more", ["", " "])
+def test_a_tokenizer_of_text_without_blanks_gives_a_blank_back(tmp_path, more):
+    (tmp_path / "t").write_bytes(train_tokenizer([*chinese(), more], 1024))
+    tokenizer = load_tokenizer(str(tmp_path / "t"))
+    text = "中文 hello world 你好"
+    assert decode(tokenizer, encode_batch(tokenizer, [text])[0]) == text
+    assert len(encode_batch(tokenizer, [" "])[0]) == 1
+
+
+def test_a_tokenizer_that_gives_no_blank_back_is_refused(tmp_path):
+    made = sentencepiece_model_pb2.ModelProto.FromString(train_tokenizer(TEXTS, 420))
+    for piece in made.pieces:
+        piece.piece = piece.piece.replace("▁", "一")
+    (tmp_path / "t").write_bytes(made.SerializeToString())
+    with pytest.raises(ValueError, match="gives 'a b' back as 'a▁b', but must give back"):
+        load_tokenizer(str(tmp_path / "t"))
 
 
 def test_what_cannot_be_trained_says_why():
