@@ -3,7 +3,8 @@
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from aquila_jax.dmu import places
@@ -42,7 +43,7 @@ class Reading:
 
 def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
     """Every file of every source; `heldout` is for domains that have no held-out source."""
-    found = [(source, file) for source in sources for file in expand(source)]
+    found = each_once(sources)
     held = {source.name for source in sources if source.split == "heldout"}
     with ThreadPoolExecutor() as threads:
         prints = list(threads.map(fingerprint_file, [file for _, file in found]))
@@ -62,6 +63,19 @@ def list_files(sources: Sequence[Source], heldout: float) -> list[SourceFile]:
     ]
     _require_apart(files)
     return files
+
+
+def each_once(sources: Iterable[Source]) -> list[tuple[Source, str]]:
+    """Every file of every source; one that a name and split have under two names, once.
+
+    Copies under other names stay: a person may weigh so. And a file of two text fields is two.
+    """
+    found = {}
+    for source in sources:
+        for file in expand(source):
+            real = os.path.realpath(file) if places.is_local(places.filesystem(file)[0]) else file
+            found.setdefault((source.name, source.split, source.text_field, real), (source, file))
+    return list(found.values())
 
 
 def left_out(sources: Sequence[Source]) -> Iterator[str]:

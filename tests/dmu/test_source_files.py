@@ -72,6 +72,23 @@ def test_a_copy_of_a_file_that_is_held_out_is_never_learned_from(tmp_path, copy)
         list_files([source, held], heldout=0.1)
 
 
+def test_a_file_under_two_names_is_one_file_of_its_source(tmp_path):
+    for name in ("a", "copy"):
+        (tmp_path / f"{name}.jsonl").write_bytes(b'{"text": "a", "more": "b"}\n')
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
+    source = Source(name="x", language="en", paths=(f"{tmp_path}/a.jsonl", str(tmp_path)))
+    again = dataclasses.replace(source, paths=(f"{tmp_path}/*.jsonl",))
+    files = list_files([source, again], heldout=0.1)
+    # The copy stays, which is a way to weigh.
+    assert [file.file for file in files] == [f"{tmp_path}/{name}.jsonl" for name in ("a", "copy")]
+    # Another name, or another field, is other documents.
+    named, field = (
+        dataclasses.replace(again, name="y"),
+        dataclasses.replace(again, text_field="more"),
+    )
+    assert len(list_files([source, named, field], heldout=0.1)) == 6
+
+
 def test_a_document_stays_on_its_side_as_the_share_grows(tmp_path):
     found = [Document(text="", id=str(i), source="", file="", line=1) for i in range(2000)]
     held = {}

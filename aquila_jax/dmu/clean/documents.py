@@ -7,7 +7,8 @@ from datatrove import data
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
-from aquila_jax.dmu.sources import Fields, Flaw, Source, expand, read
+from aquila_jax.dmu.source_files import each_once
+from aquila_jax.dmu.sources import Fields, Flaw, Source, read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,20 +25,19 @@ class Document:
 
 def from_sources(sources: Iterable[Source]) -> Iterator[Document | Flaw]:
     """Every document of the sources, in their order, and what could not be read."""
-    for source in sources:
-        for file in expand(source):
-            for found in read(file, Fields(source.text_field, source.place_field)):
-                if isinstance(found, Flaw):
-                    yield found
-                else:
-                    yield Document(
-                        text=found.text,
-                        id=found.id,
-                        language=source.language,
-                        source=found.source or source.name,
-                        place=f"{found.file}:{found.line}",
-                        domain=source.name,
-                    )
+    for source, file in each_once(sources):
+        for found in read(file, Fields(source.text_field, source.place_field)):
+            if isinstance(found, Flaw):
+                yield found
+            else:
+                yield Document(
+                    text=found.text,
+                    id=found.id,
+                    language=source.language,
+                    source=found.source or source.name,
+                    place=f"{found.file}:{found.line}",
+                    domain=source.name,
+                )
 
 
 def to_step(document: Document, **more: object) -> data.Document:
