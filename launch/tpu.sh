@@ -71,7 +71,7 @@ check() {
   case $verb in create | watch | relaunch | resize) check_type ;; esac
   case $verb in run | watch | relaunch | resize)
     [[ -n $config ]] || die "--config is missing: the file in configs/ to train."
-    git -C "${0%/*}" cat-file -e "HEAD:${config#./}" 2>/dev/null || die "--config $config is not in the repository at HEAD, which is what the hosts get: commit it, and name it from the repository's root (configs/NAME.py)."
+    git -C "$(dirname "$0")" cat-file -e "HEAD:${config#./}" 2>/dev/null || die "--config $config is not in the repository at HEAD, which is what the hosts get: commit it, and name it from the repository's root (configs/NAME.py)."
     [[ $workdir == gs://* ]] || die "--workdir '$workdir' must be a gs:// path: the hosts share no disk, and a new TPU must find the checkpoints." ;;
   esac
   [[ -n $dry ]] || command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install."
@@ -176,6 +176,8 @@ ask() {
   ((slices == 1)) || named=(--node-count="$slices" --node-prefix="$name")
   leak=1
   if tpus queued-resources create "$name" "${named[@]}" --accelerator-type="$type" --runtime-version="$runtime" ${pay[@]+"${pay[@]}"} --async --quiet; then return; fi
+  # Refused outright: nothing was made that could be deleted or cost money.
+  if grep -qE 'PERMISSION_DENIED|INVALID_ARGUMENT|UNAUTHENTICATED' "$errors"; then leak=''; fi
   grep -q ALREADY_EXISTS "$errors" || explain 'gcloud create'
   leak='' # it may be somebody else's
   say "$name was asked for meanwhile; going on"
@@ -208,7 +210,7 @@ create() {
 fits() { [[ $state_type == "$type" && ${#nodes[@]} -eq $slices ]]; }
 
 # shellcheck source=launch/tpu_run.sh
-. "${0%/*}/tpu_run.sh"
+. "$(dirname "$0")/tpu_run.sh"
 
 main() {
   parse "$@"

@@ -433,6 +433,20 @@ def test_a_failed_create_says_why_and_leaves_nothing(cloud, state, options, sent
     assert cloud.resources == {}
 
 
+@pytest.mark.parametrize("refusal", ["PERMISSION_DENIED", "INVALID_ARGUMENT", "UNAUTHENTICATED"])
+def test_what_was_refused_outright_is_not_deleted(cloud, refusal):
+    cloud = cloud(plans=[{"error": f"{refusal}: not so."}], outages={"delete": 99})
+    err = cloud.fails("create", *PLACE, "--type=v6e-16")
+    assert not cloud.calls("delete")
+    assert err.count("tpu.sh: ") == 1 and "costs money" not in err
+
+
+def test_it_is_found_from_its_own_folder(code):
+    command = [shutil.which("bash"), "tpu.sh", "--help"]
+    done = subprocess.run(command, cwd=code / "launch", capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("launch/tpu.sh VERB")
+
+
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
