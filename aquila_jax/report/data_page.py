@@ -13,6 +13,7 @@ SCRIPTS = ("format.js", "data.js")
 
 def write(account: dict[str, Any], out: Path) -> tuple[Path, Path]:
     """Writes the account to `out` as a page, and beside it as .json; both places."""
+    page.require_file(out)
     account, beside = printable(account), out.with_suffix(".json")
     if out == beside:
         raise ValueError(f"{out} is where the figures would go, beside the page; name it .html.")

@@ -19,8 +19,17 @@ SCRIPTS = ("format.js", "charts.js", "sections.js", "page.js")
 
 def write_page(workdirs: Sequence[Path], out: Path) -> Path:
     """Writes the report of the runs to `out` in one move. ValueError if a folder is no run."""
+    require_file(out)
     files.write(out, render(contents(read_runs(workdirs), now=time.time())).encode())
     return out
+
+
+def require_file(out: Path) -> None:
+    """ValueError if `out` cannot be a page, since it is a folder."""
+    if out.is_dir():
+        raise ValueError(
+            f"{out} is a folder where the page's file has to be; name {out}/NAME.html."
+        )
 
 
 def contents(runs: list[Run], *, now: float, live: float = 0.0) -> dict:

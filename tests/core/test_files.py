@@ -21,3 +21,15 @@ def test_what_fails_halfway_leaves_the_old_content(tmp_path):
         assert file.read_bytes() == b"old"
         raise OSError("the disk is full")
     assert file.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_fails_leaves_nothing_beside_it(tmp_path, error):
+    with pytest.raises(error), files.writing(tmp_path / "name") as unfinished:
+        unfinished.write(b"new")
+        raise error
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    with pytest.raises(OSError):
+        files.write(tmp_path / "folder", b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]

@@ -62,6 +62,11 @@ def test_the_page_may_not_lie_where_the_figures_go(account, tmp_path):
         data_page.write(account, tmp_path / "x.json")
 
 
+def test_a_folder_is_no_place_for_the_page(account, tmp_path):
+    with pytest.raises(ValueError, match=r"is a folder where the page's file has to be"):
+        data_page.write(account, tmp_path)
+
+
 def test_rules_stand_by_what_they_took_and_worn_domains_stand_out(account):
     tables = {table["id"]: table for table in data_page.contents(account)["tables"]}
     first, second = tables["rules"]["rows"]

@@ -38,6 +38,12 @@ def test_one_file_that_fetches_nothing(run, tmp_path):
     assert json.loads(data)["runs"][0]["health"]["status"] == "healthy"
 
 
+def test_a_folder_is_no_place_for_a_page(run, tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ValueError, match=r"there is a folder where .*; name .*there/NAME.html"):
+        page.write_page([run], tmp_path / "there")
+
+
 def test_no_name_of_a_run_can_become_markup(run, tmp_path):
     evil = "</script><script>alert(1)</script>"
     file = run / "metrics.jsonl"
