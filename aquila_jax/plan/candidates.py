@@ -70,13 +70,8 @@ def applied(config: Config, candidate: Candidate) -> Config:
 def as_configured(config: Config, devices: int) -> Candidate:
     """The layout that the configuration itself asks for; ValueError if it is impossible."""
     sizes = axis_sizes(config.train.mesh, devices)
-    if idle := math.prod(size for axis, size in sizes.items() if axis not in AXES) - 1:
-        raise ValueError(
-            f"train.mesh={config.train.mesh} leaves {idle} of {idle + 1} devices without work of "
-            f"their own, for no model has experts yet; the axes that share work are {AXES}."
-        )
-    sizes = {axis: sizes[axis] for axis in AXES}
     require(config, sizes)
+    sizes = {axis: sizes[axis] for axis in AXES}
     train = config.train
     shards, micro = sizes["data"] * sizes["fsdp"], train.batch // train.accumulate
     if micro % shards:
@@ -89,7 +84,12 @@ def as_configured(config: Config, devices: int) -> Candidate:
 
 
 def require(config: Config, sizes: Mapping[str, int]) -> None:
-    """ValueError unless the axes divide what they spread."""
+    """ValueError unless the axes divide what they spread, and all give their devices work."""
+    if idle := math.prod(size for axis, size in sizes.items() if axis not in AXES) - 1:
+        raise ValueError(
+            f"train.mesh={config.train.mesh} leaves {idle} of {idle + 1} devices without work of "
+            f"their own, for no model has experts yet; the axes that share work are {AXES}."
+        )
     model, tensor = config.model, sizes["tensor"]
     divided = {
         "heads": (model.heads, "tensor"),
