@@ -71,7 +71,7 @@ check() {
   case $verb in create | watch | relaunch | resize) check_type ;; esac
   case $verb in run | watch | relaunch | resize)
     [[ -n $config ]] || die "--config is missing: the file in configs/ to train."
-    git -C "$(dirname "$0")" cat-file -e "HEAD:${config#./}" 2>/dev/null || die "--config $config is not in the repository at HEAD, which is what the hosts get: commit it, and name it from the repository's root (configs/NAME.py)."
+    git -C "$here" cat-file -e "HEAD:${config#./}" 2>/dev/null || die "--config $config is not in the repository at HEAD, which is what the hosts get: commit it, and name it from the repository's root (configs/NAME.py)."
     [[ $workdir == gs://* ]] || die "--workdir '$workdir' must be a gs:// path: the hosts share no disk, and a new TPU must find the checkpoints." ;;
   esac
   [[ -n $dry ]] || command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install."
@@ -209,8 +209,10 @@ create() {
 # Whether what is there is what is asked for.
 fits() { [[ $state_type == "$type" && ${#nodes[@]} -eq $slices ]]; }
 
+here=. # where no folder is named, as in bash tpu.sh
+[[ $0 != */* ]] || here=${0%/*}
 # shellcheck source=launch/tpu_run.sh
-. "$(dirname "$0")/tpu_run.sh"
+. "$here/tpu_run.sh"
 
 main() {
   parse "$@"
