@@ -157,10 +157,15 @@ def lookup(ledger: Ledger, cursors) -> Lookup:
     return Lookup(domain, epoch, index, sequence)
 
 
+def weights_at(ledger: Ledger, cursor: int) -> dict[str, float]:
+    """The mixture by which `cursor` is read, of the domains known by then."""
+    _, entry = _read_under(ledger, cursor)
+    return dict(zip(ledger.domains, entry.weights.tolist(), strict=False))
+
+
 def repetition(ledger: Ledger, cursor: int) -> dict[str, float]:
     """Epochs of each domain that the stream has passed before `cursor`."""
-    sequence = int(exclusion.jump(ledger.skips, np.int64(cursor)))
-    entry = ledger.entries[np.searchsorted(ledger.firsts, sequence, side="right") - 1]
+    sequence, entry = _read_under(ledger, cursor)
     epochs = dict.fromkeys(ledger.domains, 0.0)
     ratio = passed(ledger, entry, sequence) / np.maximum(ledger.free(entry), 1)
     return epochs | dict(zip(ledger.domains, ratio.tolist(), strict=False))
@@ -200,6 +205,12 @@ def _check(ledger: Ledger, last: Entry | None, entry: Entry) -> None:
             f"domains {names} have a weight but not one whole sequence to serve; give them more "
             "text, or weight 0."
         )
+
+
+def _read_under(ledger: Ledger, cursor: int) -> tuple[int, Entry]:
+    """The stream number that `cursor` reads, and the entry that holds there."""
+    sequence = int(exclusion.jump(ledger.skips, np.int64(cursor)))
+    return sequence, ledger.entries[np.searchsorted(ledger.firsts, sequence, side="right") - 1]
 
 
 def passed(ledger: Ledger, entry: Entry, first: int) -> np.ndarray:

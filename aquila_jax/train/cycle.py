@@ -10,6 +10,7 @@ from aquila_jax.ate.schedules import learning_rate
 from aquila_jax.config import Config
 from aquila_jax.core import feed
 from aquila_jax.core.signals import Batch, Control, Decision, Signals, to_host
+from aquila_jax.dmu import ledger as ledgers
 from aquila_jax.dmu.stream import Stream
 from aquila_jax.train import host as hosts
 from aquila_jax.train import mentor, oddity, phases
@@ -131,7 +132,8 @@ def learn(machine: Machine, host: HostState, done: InFlight) -> Learned:
             learning_rate(config.schedule, done.sequences - done.batch, done.control, xp=np)
         ),
         progress=done.sequences / config.schedule.total,
-        weights=host.weights,
+        weights=ledgers.weights_at(host.ledger, done.sequences - done.batch),
+        coming=ledgers.weights_at(host.ledger, host.sequences),
     )
     state, lines, decision = mentor.consider(
         machine.mentor,

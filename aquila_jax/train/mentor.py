@@ -190,7 +190,7 @@ def _situation(mentor, remembered, assessment, *, control, context) -> Situation
         tokens=context.tokens,
         sequences=sequences,
         batch=context.batch,
-        weights=context.weights,
+        weights=context.coming or context.weights,
         languages=mentor.languages,
         chance=math.log(config.model.vocab),
     )

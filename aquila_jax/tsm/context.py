@@ -13,4 +13,5 @@ class Context:
     micro_batches: int  # accumulated into one step
     learning_rate: float  # that was asked for
     progress: float  # of the plan, 0 to 1
-    weights: dict[str, float]  # the mixture in force
+    weights: dict[str, float]  # the mixture that it was read by
+    coming: dict[str, float] | None = None  # that of the steps to start next; None: the same

@@ -139,18 +139,33 @@ def _follow_mixture(settings, state, context):
 
     Also ln of how far it moves: NaN where that is not known.
     """
-    weights_M = np.array([context.weights.get(name, 0.0) for name in settings.domains])
-    moved = 0.0
+    weights_M, moved = _in_order(settings, context.weights), 0.0
     if np.array_equal(weights_M, state.weights_M):
         return state, moved
     if len(state.weights_M):
-        before = domains.expected(state.domain, state.weights_M)
-        after = domains.expected(state.domain, weights_M)
-        detector, moved = state.detector, math.log(after / before)
+        detector, moved = state.detector, _move(state, weights_M)
         known = math.isfinite(moved)
         detector = detect.shift(detector, moved) if known else detect.forget_loss(detector)
         state, moved = state._replace(detector=detector), moved if known else math.nan
     return state._replace(weights_M=weights_M, supply=supply.start(len(weights_M))), moved
+
+
+def _in_order(settings, weights):
+    return np.array([weights.get(name, 0.0) for name in settings.domains])
+
+
+def _move(state, weights_M):
+    """ln of how far the mixture `weights_M` moves the loss; NaN where that is not known."""
+    before = domains.expected(state.domain, state.weights_M)
+    return math.log(domains.expected(state.domain, weights_M) / before)
+
+
+def _loss_limit(settings, state, context, limit):
+    """For the next step to start, whose mixture the steps seen so far may not have had yet."""
+    if context.coming in (None, context.weights):
+        return limit
+    moved = _move(state, _in_order(settings, context.coming))
+    return limit * math.exp(moved) if math.isfinite(moved) else math.inf
 
 
 def _grow(settings, state):
@@ -226,7 +241,7 @@ def _assess(settings, state, signals, *, context, verdict):
         slope=state.survey.slope,
         domain_loss=by_domain,
         language_loss={name: nats / shares for name, (nats, shares) in totals.items()},
-        loss_limit=verdict.loss_limit,
+        loss_limit=_loss_limit(settings, state, context, verdict.loss_limit),
         grad_norm_limit=verdict.grad_norm_limit,
         skipped=bool(signals.skipped),
         update_ratio=state.warning.ratio,

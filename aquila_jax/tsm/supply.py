@@ -21,7 +21,7 @@ class SupplySettings:
 
     factor: float = 2.0  # domains are padded unlike, and tokens are what is counted
     margin: float = 6.0  # sequences: the unevenness of the ledger in any stretch
-    pause: int = 16  # steps after a change of mixture that may have been read before it
+    pause: int = 16  # steps after a change of mixture before anything is told
 
 
 class SupplyState(NamedTuple):

@@ -173,6 +173,13 @@ def test_a_domain_may_be_empty_or_wholly_excluded_at_weight_zero(book):
         ledgers.append(book, 90, WEIGHTS | {"tiny": 0})
 
 
+def test_the_mixture_of_what_was_read_stays_known(book):
+    told = dict(zip(WEIGHTS, [1.0, 2.0, 3.0], strict=True))
+    later = ledgers.skip(ledgers.append(book, 50, told), 60, 70)
+    assert ledgers.weights_at(later, 49) == ledgers.weights_at(book, 49)
+    assert ledgers.weights_at(later, 50) == ledgers.weights_at(later, 65) == told
+
+
 def test_a_ledger_is_frozen(book):
     with pytest.raises(dataclasses.FrozenInstanceError):
         book.seed = 1

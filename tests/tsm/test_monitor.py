@@ -209,6 +209,27 @@ def test_a_changed_mixture_moves_the_limit_at_once():
     assert "spike" in kinds(watch(without)[0])
 
 
+def test_steps_still_in_flight_are_judged_by_the_mixture_they_were_read_by():
+    """The next mixture moves the limit for the steps to come, and nothing else."""
+    share = dict.fromkeys(synthetic.DOMAINS, 0.25)
+    coming = dict(zip(synthetic.DOMAINS, [0.1, 0.7, 0.1, 0.1], strict=True))
+
+    def steps(there):
+        for signals, context in synthetic.run(0, 420):
+            known = there if context.step > 400 else share
+            yield signals, dataclasses.replace(context, weights=share, coming=known)
+
+    (still, state), (moves, after) = watch(steps(share)), watch(steps(coming))
+    assert kinds(moves) == kinds(still) and moves[-1].mixture_moved == 0
+    assert after.detector.loss.trend == state.detector.loss.trend
+    loss = still[-1].domain_loss
+    ratio = sum(coming[name] * loss[name] for name in loss) / sum(0.25 * x for x in loss.values())
+    assert ratio > 1.03
+    limits = [told[-1].loss_limit for told in (still, moves)]
+    assert limits[1] / limits[0] == pytest.approx(ratio, rel=1e-6)
+    assert [a.loss_limit for a in moves[:400]] == [a.loss_limit for a in still[:400]]
+
+
 def test_a_domain_never_seen_is_no_spike_when_it_comes_in():
     """What it costs nobody knows, so the loss is learned anew and has no limit meanwhile."""
 
