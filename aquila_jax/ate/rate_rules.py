@@ -2,11 +2,13 @@
 
 from aquila_jax.ate.memory import count, last
 from aquila_jax.ate.situation import Proposal, Situation
+from aquila_jax.core.signals import Request
 
 LEAST = 0.1  # of the plan's rate
 LEAST_EARLY, EARLY = 0.02, 0.05  # in the first 5 % of the run
 HIGH, LOW = 2.5, 0.8  # times the reference; LOW where this guard itself has moved the rate
 HIGH_EARLY = 1.5  # before a rate has blown up the weights, which then hide it
+BEGIN_AGAIN = 50  # steps seen in all, or a window in a short run: until then little is lost
 FAR_LOW = 1 / HIGH  # where the plan itself is too low
 HIGH_NOW = 1.25  # and this in place of HIGH; recovery ends below it
 WIDESPREAD = 0.8  # share of the tokens in domains that rose
@@ -20,21 +22,22 @@ def guard(s: Situation) -> Proposal | None:
 
     Why: with QK-norm a rate 20 times too high does not diverge, it only ends 0.67 nats worse;
     no rule that waits for divergence ever fires. The ratio of update to weight shows it at
-    once, and transfers from a proxy 3 times smaller (science 2.1, pilot 4.4). Above 2.5 times
-    the reference the rate falls to the reference, by at most 0.05 at once in the warm-up and
-    0.5 later; early already above 1.5 times, since the weights that such a rate blows up hide
-    it from then on. Three times the best rate shows 1.7 to 2.0 then and 1.1 later, the best
-    rate 0.7 to 1.0; ten times, lowered once to 3.7 times, was never seen again and cost 1.9 %
-    of the loss. A rate that this rule moved last it holds between 0.8 and 1.25 times: the plan
-    says nothing of the right one then, and one left at 1.3 to 1.6 times it cost 0.9 %. Below
-    1/2.5 it may rise above the plan where `most_lr_scale` allows. Without a reference this rule is
-    silent.
+    once, and transfers from a proxy 3 times smaller (science 2.1, pilot 4.4). In the first steps
+    the weights are still those of the start, and the ratio is as the rate: plans of 3, 10 and 30
+    times the best rate show 2.7, 8.9 and 26 times the reference at step 3, the best 0.9. Later
+    the weights that such a rate blows up hide it. So early the limit is 1.5 times the reference,
+    the rate falls to it at once (by at most 0.05), and the run begins again with the same data,
+    since a short one never makes good what it learned at a wrong rate. Later the limit is 2.5,
+    and the rate at most halves. A rate that this rule moved last it holds between 0.8 and 1.25
+    times: the plan says nothing of the right one then, and one left at 1.3 to 1.6 times it cost
+    0.9 %. Below 1/2.5 it may rise above the plan where `most_lr_scale` allows. Without a
+    reference this rule is silent.
     """
     ratio, scale = s.assessment.update_ratio, s.control.lr_scale
     if s.reference is None or not ratio > 0:
         return None
     least_usual, most_usual = s.reference
-    early = s.warming or s.progress < EARLY
+    early = _early(s)
     least = LEAST_EARLY if early else LEAST
     moved = _moved_by(s, "guard")
     high = HIGH_NOW if moved else (HIGH_EARLY if early else HIGH)
@@ -51,12 +54,14 @@ def guard(s: Situation) -> Proposal | None:
         return None
     new = min(max(scale * factor, min(least, scale)), top)
     evidence = {"ratio": ratio, "reference": list(s.reference), "limit": high * most_usual}
-    return _rate(s, new, evidence)
+    young = _young(s) and s.config.rewinds > 0
+    again = Request("rewind", {"to_step": 0}) if new < scale and young else None
+    return _rate(s, new, evidence, again)
 
 
 def guard_window(s: Situation) -> int:
     """Until the smoothed ratio has forgotten the rate before: 5 steps early, 50 later."""
-    return 5 + s.effective_step - s.assessment.step if s.warming or s.progress < EARLY else 50
+    return 5 + s.effective_step - s.assessment.step if _early(s) else 50
 
 
 def back_off(s: Situation) -> Proposal | None:
@@ -109,10 +114,22 @@ def recover(s: Situation) -> Proposal | None:
     return _rate(s, min(BACK_UP * scale, top), {"calm_steps": calm, "ceiling": top})
 
 
-def _rate(s: Situation, new: float, evidence: dict) -> Proposal | None:
+def _rate(
+    s: Situation, new: float, evidence: dict, request: Request | None = None
+) -> Proposal | None:
     if abs(new - s.control.lr_scale) < 1e-3 * s.control.lr_scale:
         return None
-    return Proposal({"lr_scale": float(f"{new:.4g}")}, evidence=evidence)
+    return Proposal({"lr_scale": float(f"{new:.4g}")}, request, evidence)
+
+
+def _early(s: Situation) -> bool:
+    """Whether a wrong rate still shows as what it is."""
+    return s.warming or s.progress < EARLY or _young(s)
+
+
+def _young(s: Situation) -> bool:
+    """Whether so little was done that to do it again costs next to nothing."""
+    return s.memory.clock <= min(s.window, BEGIN_AGAIN)
 
 
 def _lowered_by(s: Situation, *rules: str) -> bool:

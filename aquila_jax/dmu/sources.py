@@ -99,7 +99,7 @@ def read(file: str, fields: Fields = Fields()) -> Iterator[Document | Flaw]:
     fs, path = places.filesystem(file)
     try:
         with fs.open(path, "rb") as raw:
-            yield from READERS[_kind(file)](raw, file, fields)
+            yield from READERS[_kind(file)](_open(raw, file), file, fields)
     except FileNotFoundError as error:
         raise ValueError(f"{file} does not exist.") from error
     except (OSError, pa.ArrowException) as error:
@@ -113,7 +113,7 @@ def _files(name: str, path: str) -> list[str]:
     if not found:
         raise ValueError(
             f"source {name}: {path} holds no documents; give a file, a folder or a glob of "
-            ".jsonl[.gz|.zst], .parquet, .html, .pdf or text files."
+            ".jsonl, .parquet, .html, .pdf or text files, as they are or with .gz or .zst."
         )
     return found
 
@@ -145,7 +145,7 @@ def _open(raw: BinaryIO, file: str) -> BinaryIO:
 
 
 def _read_lines(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:
-    for number, line in enumerate(_open(raw, file), start=1):
+    for number, line in enumerate(raw, start=1):
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
         if line.strip():
@@ -189,7 +189,7 @@ def _document(record: dict[str, Any], file: str, number: int, fields: Fields) ->
 
 
 def _read_parquet(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:
-    table = pq.ParquetFile(raw)
+    table = pq.ParquetFile(raw if raw.seekable() else io.BytesIO(raw.read()))
     if fields.text not in table.schema_arrow.names:
         raise ValueError(
             f"{file} has no column {fields.text!r}; its columns are {table.schema_arrow.names}: "
@@ -220,7 +220,7 @@ def _records(batch: pa.RecordBatch, file: str, before: int) -> Iterator[dict[str
 
 def _read_text(raw: BinaryIO, file: str, fields: Fields) -> Iterator[Document | Flaw]:
     try:
-        text = _open(raw, file).read().decode("utf-8-sig")
+        text = raw.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         yield Flaw(file=file, line=1, reason="not valid UTF-8")
         return

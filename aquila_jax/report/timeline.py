@@ -6,8 +6,8 @@ from aquila_jax.report import columns, records, words
 from aquila_jax.report.read import Run
 from aquila_jax.report.words import Text
 
-JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "verify", "branch",
-                 "disabled")  # fmt: skip
+JOURNAL_KINDS = ("decision", "alarm", "steer", "phase", "mixture", "rewind", "unreached", "verify",
+                 "branch", "disabled")  # fmt: skip
 BEGIN_KINDS = ("start",)
 EVENT_KINDS = ("resume", "stop", "finish", "failed", "stall", "slow", "refused")
 EVIDENCE_ROWS = 60
@@ -39,8 +39,11 @@ def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
     """A journal entry as a row of the time line."""
     kind = entry["kind"]
     cause, remedy = words.advice(records.inner(entry, "alarm"))
+    why = both(entry.get("why", ""))
     said = (
-        words.name("rule", str(entry["rule"])) if entry.get("rule") else both(entry.get("why", ""))
+        words.name("rule", str(entry["rule"]))
+        if entry.get("rule") and not any(why.values())
+        else why
     )
     effective = records.whole(entry.get("effective_step"), entry["step"])
     return {
@@ -85,6 +88,8 @@ def what(entry: dict, shares: dict) -> Text:
         return words.say("what.alarm", kind=words.name("alarm", str(alarm.get("kind"))), sure=sure)
     if kind == "phase":
         return words.say("what.phase", name=entry.get("name", "?"))
+    if kind == "unreached":
+        return words.say("what.unreached", step=words.number(entry.get("to_step", "?")))
     if kind == "rewind":
         return rewound(entry)
     if kind in {"verify", "branch", "disabled"}:

@@ -124,7 +124,7 @@ def consider(
     situation = dataclasses.replace(
         situation,
         odds=outlook.get("target", {}).get("chance"),
-        reference=_reference(mentor, batches, context),
+        reference=_reference(mentor, watching, batches, context),
         decays=_decays(mentor, foresight, watching, assessment),
         upcoming=upcoming,
         mix=mix,
@@ -196,8 +196,14 @@ def _situation(mentor, remembered, assessment, *, control, context) -> Situation
     )
 
 
-def _reference(mentor, batches, context) -> tuple[float, float] | None:
-    """Least and most usual update ratio over what the smoothed one still remembers."""
+def _reference(mentor, watching, batches, context) -> tuple[float, float] | None:
+    """Least and most usual update ratio over what the smoothed one still remembers.
+
+    As long as that is all there was, what is usual has been smoothed alike, and is exact.
+    """
+    if context.step <= RATIO_MEMORY:
+        usual = watching.warning.usual
+        return (usual, usual) if usual else None
     passed = context.batch / mentor.config.schedule.total  # by a step
     usual = []
     for back in range(RATIO_MEMORY + 1):
@@ -208,11 +214,8 @@ def _reference(mentor, batches, context) -> tuple[float, float] | None:
 
 
 def _decays(mentor, foresight, watching, assessment) -> tuple[Decay, ...]:
-    if assessment.forecast is None or "decay" not in mentor.config.mentor.may:
-        return ()
-    if mentor.config.schedule.kind != "wsd":
-        return ()
-    return foresight.decays(watching.history)
+    may = "decay" in mentor.config.mentor.may and mentor.config.schedule.kind == "wsd"
+    return foresight.decays(watching.history) if may and assessment.forecast else ()
 
 
 def _told(assessment: Assessment, outlook: dict) -> list[dict]:
@@ -221,13 +224,8 @@ def _told(assessment: Assessment, outlook: dict) -> list[dict]:
         forecast = dataclasses.asdict(assessment.forecast)
         lines.append({"kind": "forecast", "forecast": forecast} | outlook)
     if assessment.trajectory is not None:
-        lines.append(
-            {
-                "kind": "assessment",
-                "trajectory": assessment.trajectory,
-                "noise_scale": assessment.noise_scale,
-            }
-        )
+        told = {"trajectory": assessment.trajectory, "noise_scale": assessment.noise_scale}
+        lines.append({"kind": "assessment"} | told)
     return lines
 
 

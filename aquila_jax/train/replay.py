@@ -167,13 +167,17 @@ class Again:
             self._compare(self.host.step, lines)
         if decision.request is None or decision.request.kind != "rewind":
             return
+        entry = self._next() or {}
+        if entry.get("kind") == "unreached":  # why, nobody can compute again
+            self._compare(decision.step, [rewind.unreached(decision, entry["why"])])
+            return
         while self.inflight:
             done = self._read(self.inflight.popleft(), self.host.timeline)
             self.host = cycle.count(self.host, done)
         moment = self.moments[decision.request.arguments["to_step"]]
         read = tuple(self._read(done, moment.host.timeline) for done in moment.inflight)
         then = cycle.settled(self.machine, moment._replace(inflight=read))
-        evidence = (self._next() or {}).get("evidence")
+        evidence = entry.get("evidence")
         left = self.host.step
         self.host, more = hosts.back(self.host, then, decision)
         self.moments[self.host.step] = Moment(None, self.host, ())

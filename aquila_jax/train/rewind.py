@@ -45,7 +45,6 @@ def reach(
     """
     if (kept := ring.find(step)) is not None:
         return kept
-    checkpoints.wait()
     older = [other for other in checkpoints.steps() if other <= step]
     timeline = hosts.timeline_of(now, step)
     moment = _newest(machine, checkpoints, older, timeline=timeline)
@@ -55,7 +54,8 @@ def reach(
             f"{now.roots[timeline - 1]} on, where the run last went back to before it, is whole; "
             "rewind to an earlier step."
         )
-    moment = moment or _begun(machine)
+    if moment is None:  # a rewind brings along what the trials found
+        moment = _begun(machine) if step else beginning(machine)
     moment = advance(machine, moment, step, steer=steer)
     ring.keep(moment)
     return moment
@@ -107,6 +107,52 @@ def advance(machine: Machine, moment: Moment, step: int, *, steer: Steer) -> Mom
                 host, _ = pilot.branch(machine, kept, host, decision)
                 state = kept.find(host.step).state
     return Moment(state, host, tuple(inflight))
+
+
+def tried(run, decision: Decision) -> bool:
+    """A new timeline from an earlier step on; from now on the disk knows of no other.
+
+    False where that step cannot be reached: the run stays where it is, and says so.
+    """
+    begun, left, kept = run.waited(), run.host.step, Ring(1)
+    try:
+        run.checkpoints.wait()
+    except CheckpointError as error:  # of a save that came to nothing
+        run.report(str(error))
+    kept.keep(run.moment())
+    run.state = None
+    try:
+        moment, evidence = go_back(
+            run.machine,
+            run.host,
+            decision,
+            ring=run.ring,
+            checkpoints=run.checkpoints,
+            steer=run.inbox.again,
+            shown=run.records.shown,
+        )
+    except CheckpointError as error:
+        run.state = kept.find(left).state
+        run.tell(decision.step, [unreached(decision, str(error))])
+        run.report(str(error))
+        return False
+    while run.inflight:  # they were run, so they are counted, but nobody decides on them
+        run.read()
+    run.state, then = moment.state, cycle.settled(run.machine, moment)
+    run.host, lines = hosts.back(run.host, then, decision)
+    line = told(run.host, decision, left=left, evidence=evidence)
+    run.tell(decision.step, [line, *lines])
+    run.ring.keep(run.moment())  # in place of that of the timeline before, and of later ones
+    run.save_over()
+    run.report(f"back from step {left:,} to step {then.step:,}")
+    run.records.pause("rewind", then.step, begun)
+    return True
+
+
+def unreached(decision: Decision, why: str) -> dict:
+    """The journal's line about a rewind that came to nothing."""
+    line = {"kind": "unreached", "author": decision.author, "rule": decision.rule}
+    return line | {"to_step": decision.request.arguments["to_step"], "why": why}
 
 
 def told(host: HostState, decision: Decision, *, left: int, evidence: dict | None) -> dict:

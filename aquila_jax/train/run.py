@@ -15,7 +15,6 @@ from aquila_jax.config import Config, located
 from aquila_jax.core.signals import Decision
 from aquila_jax.evaluate import suite
 from aquila_jax.train import cycle, exam, newcomers, orders, phases, pilot, rewind, saving, speed
-from aquila_jax.train import host as hosts
 from aquila_jax.train.cycle import InFlight, Moment
 from aquila_jax.train.fleet import Fleet
 from aquila_jax.train.inbox import Inbox
@@ -56,8 +55,7 @@ class Run:
         self.inbox = Inbox(self.folder)
         self.inflight, self.reader = collections.deque(), Reader()
         opening.callback(self.reader.close)
-        tell = lambda *told: self.folder.stalled(self.host.step, *told)  # noqa: E731
-        self.watchdog = Watchdog(config.train.stall_seconds, tell)
+        self.watchdog = Watchdog(config.train.stall_seconds, self._stalled)
         opening.callback(self.watchdog.close)
         self.compiled: set[tuple[int, int, str]] = set()
         self.fleet, self.saved, self.done = Fleet(), None, False
@@ -128,7 +126,7 @@ class Run:
         """Reads the signals of all but the last few steps, and does what follows from them."""
         lag = 0 if self._all_read else self.config.train.lag
         while len(self.inflight) > lag:
-            done = self._read()
+            done = self.read()
             self.host, lines, decision = cycle.learn(self.machine, self.host, done)
             self.tell(done.step, lines)
             turn = "on" if decision is None else self._follow(decision)
@@ -194,36 +192,11 @@ class Run:
         if request.kind in ("batch", "branch", "checkpoint", "phase"):
             return "on"
         if request.kind == "rewind":
-            self._go_back(decision)
-            return "back"
+            return "back" if rewind.tried(self, decision) else "on"
         self.report(f"stopping: {request.arguments.get('why', 'a person asked for it')}")
         return "stop"
 
-    def _go_back(self, decision: Decision) -> None:
-        """A new timeline from an earlier step on; from now on the disk knows of no other."""
-        begun, left = time.monotonic(), self.host.step
-        while self.inflight:  # they were run, so they are counted, but nobody decides on them
-            self._read()
-        self.state = None
-        moment, evidence = rewind.go_back(
-            self.machine,
-            self.host,
-            decision,
-            ring=self.ring,
-            checkpoints=self.checkpoints,
-            steer=self.inbox.again,
-            shown=self.records.shown,
-        )
-        self.state, then = moment.state, cycle.settled(self.machine, moment)
-        self.host, lines = hosts.back(self.host, then, decision)
-        line = rewind.told(self.host, decision, left=left, evidence=evidence)
-        self.tell(decision.step, [line, *lines])
-        self.ring.keep(self.moment())  # in place of that of the timeline before, and of later ones
-        self.save_over()
-        self.report(f"back from step {left:,} to step {then.step:,}")
-        self.records.pause("rewind", then.step, begun)
-
-    def _read(self) -> InFlight:
+    def read(self) -> InFlight:
         """The next step in flight, done, counted and written down."""
         with self.fleet.timed("device"):
             done = self.watchdog.during(cycle.read, self.inflight.popleft())
@@ -239,6 +212,9 @@ class Run:
         """Lines for the journal."""
         for line in lines:
             self.folder.journal.append(step, **line)
+
+    def _stalled(self, *told) -> None:
+        self.folder.stalled(self.host.step, *told)
 
     def waited(self) -> float:
         """The time at which all that was started is done: what is a pause begins there."""

@@ -42,7 +42,8 @@ class Workdir:
         return places.for_orbax(places.join(self.home, "checkpoints"))
 
     def open_lines(self, host: dict) -> None:
-        """Cuts the records back to what the checkpoint with `host` had seen."""
+        """Cuts the records back to what the checkpoint with `host` had seen: the run has begun."""
+        self.write_json("config.json", plain(self.config))  # what may differ, from now on
         self.journal = Journal(
             self._file("journal.jsonl"),
             keep=host.get("journal_lines", 0),
@@ -140,7 +141,8 @@ class Workdir:
         steps = self.path / "metrics.jsonl"
         # Before the first step nothing depends on it: what was refused so far may be set right.
         if not (file.exists() and steps.exists() and steps.stat().st_size):
-            return self.write_json("config.json", here)
+            self.write_json("config.json", here)
+            return
         lines = differences(saved_config(self.path), here)
         changed = [line for line in lines if not line.startswith(FREE)]
         if changed:
@@ -148,7 +150,6 @@ class Workdir:
                 f"{self.home} belongs to another configuration ({'; '.join(changed[:4])}); "
                 "take another --workdir, or set these back."
             )
-        return self.write_json("config.json", here)
 
 
 def saved_config(folder: Path) -> dict:

@@ -18,6 +18,7 @@ class WarningSettings:
     ratio_factor: float = 2.5
     ratio_without_reference: float = 0.05
     ratio_rate: float = 0.2
+    ratio_first_step: int = 3  # a curve's first part is the middle of several steps of a warm-up
     ratio_first_progress: float = 0.02  # without a reference the start is not judged
     log_z_factor: float = 4.0
     log_z_floor: float = 10.0  # nats squared; growth below it does no harm
@@ -65,7 +66,7 @@ def observe_ratio(
     progress: float,
 ) -> tuple[WarningState, tuple[Alarm, ...]]:
     """The update ratio against `ratio_factor` times its reference (science 2.1)."""
-    if not math.isfinite(ratio):
+    if not math.isfinite(ratio) or step < settings.ratio_first_step:
         return state, ()
     rate = max(settings.ratio_rate, 1 / (state.ratio_steps + 1))
     smooth = state.ratio + rate * (ratio - state.ratio)
@@ -91,15 +92,13 @@ def observe_ratio(
 def expected_ratio(settings: WarningSettings, progress: float) -> float | None:
     """The reference at this progress, `None` without a reference.
 
-    It stands in the middle of its parts; before the first of them it goes on as it rises there.
+    It stands in the middle of its parts. Before the first of them it is held: a proxy of fewer steps
+    says nothing of the first ones, and a rate must not seem too high for that.
     """
     if not settings.reference:
         return None
-    place = min(max(progress, 0.0), 1.0) * len(settings.reference) - 0.5
-    first, second = (*settings.reference, settings.reference[0])[:2]
-    start = max(1.5 * first - 0.5 * second, 0.0)
-    places = (-0.5, *range(len(settings.reference)))
-    return float(np.interp(place, places, (start, *settings.reference)))
+    place = progress * len(settings.reference) - 0.5
+    return float(np.interp(place, range(len(settings.reference)), settings.reference))
 
 
 def observe_log_z(

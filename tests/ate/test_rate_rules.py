@@ -18,6 +18,21 @@ def test_a_rate_too_high_by_the_reference_comes_down_at_once_in_the_warm_up(time
     assert scale == pytest.approx(max(1 / times, 0.05), rel=1e-3)
 
 
+def test_what_was_learned_at_a_rate_far_too_high_is_learned_again():
+    """But only while that is little, and never to raise the rate."""
+    high = dict(step=5, ratio=9e-3, reference=(1e-3, 1e-3))
+    asked = rate_rules.guard(situation(**high)).request
+    assert (asked.kind, asked.arguments) == ("rewind", {"to_step": 0})
+    later = situation(memory=PolicyState(clock=21), **high)  # a window of 20 steps is over
+    assert later.window == 20 and rate_rules.guard(later).request is None
+    long = situation(memory=PolicyState(clock=51), window=2000, **high)
+    assert rate_rules.guard(long).request is None
+    assert rate_rules.guard(situation(config=with_config(rewinds=0), **high)).request is None
+    low = dict(step=5, warming=False, ratio=1e-4, reference=(1e-3, 1e-3))
+    raised = rate_rules.guard(situation(config=with_config(most_lr_scale=10.0), **low))
+    assert raised.changes["lr_scale"] > 1 and raised.request is None
+
+
 def test_the_guard_is_stricter_while_it_is_early():
     """Before a rate that is too high has blown up the weights, which then hide it."""
     given = dict(ratio=1.8e-3, reference=(1e-3, 1e-3))

@@ -107,6 +107,16 @@ def test_a_value_of_parquet_beyond_python_s_range_is_a_flaw(tmp_path):
     assert one.text == "one" and "a.parquet:2 (not readable: " in str(flaw)
 
 
+def test_compressed_parquet_is_unpacked(tmp_path):
+    pq.write_table(pa.table({"text": ["one", "two"]}), tmp_path / "a.parquet")
+    packed = tmp_path / "b.parquet.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "a.parquet").read_bytes()))
+    assert [document.text for document in read(str(packed))] == ["one", "two"]
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="b.parquet.gz cannot be read to its end"):
+        list(read(str(packed)))
+
+
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.txt.zst"])
 def test_a_compressed_file_without_a_byte_is_cut_off(tmp_path, name):
     (tmp_path / name).touch()

@@ -83,6 +83,12 @@ def test_a_rewind_says_what_the_suspect_step_showed_again(verdict, words):
     assert words in told["en"] and told["zh"] != told["en"]
 
 
+def test_a_rewind_that_came_to_nothing_says_why():
+    entry = only({"step": 45, "kind": "unreached", "to_step": 15, "rule": "rewind", "why": "Gone."})
+    assert entry["what"]["en"].startswith("step 15 cannot be reached again; the run goes on")
+    assert entry["why"]["en"] == "Gone."
+
+
 def test_an_alarm_has_cause_remedy_and_evidence():
     alarm = {"kind": "plateau", "step": 9, "confidence": 0.75, "cause": "C.", "remedy": "R.",
              "evidence": {"gain": 0.01, "threshold": 0.02, "deep": {"layer": 3}}}  # fmt: skip

@@ -59,3 +59,26 @@ def test_twice_to_one_step_is_told_alike_from_memory_and_from_disk(runs, snapsho
     mixtures = [x["step"] for x in small.lines(workdir, "journal") if x["kind"] == "mixture"]
     assert mixtures == [0, 20, 25]  # decided on once, taken along by the first rewind
     assert replay(workdir).steps == len(small.lines(workdir, "metrics"))
+
+
+@pytest.mark.parametrize("snapshots", [1, 9])
+def test_a_step_that_cannot_be_reached_again_is_told_and_the_run_goes_on(runs, snapshots):
+    """The first checkpoint of its timeline is damaged, and its memory is lost with the process."""
+    settings = small.config(runs / "store", mode="act", snapshots=snapshots)
+    workdir = runs / f"unreached{snapshots}"
+    with pytest.MonkeyPatch.context() as patch:
+        hand_in(patch, {(0, 20): to(16), (1, 30): to(12), (2, 45): to(15)})
+        faults.die(patch, 42 * BATCH)
+        with pytest.raises(faults.Died):
+            small.run(settings, workdir)
+        for file in (workdir / "checkpoints" / "12" / "state").rglob("d/*"):
+            file.write_bytes(b"")
+        for _ in range(2):  # the second time it is finished
+            assert small.run(settings, workdir) == "finished"
+    journal = small.lines(workdir, "journal")
+    assert [x["to_step"] for x in journal if x["kind"] == "rewind"] == [16, 12]
+    [line] = [x for x in journal if x["kind"] == "unreached"]
+    assert (line["step"], line["to_step"], line["author"]) == (45, 15, "mei")
+    assert "rewind to an earlier step" in line["why"]
+    assert [step for timeline, step, _ in small.losses(workdir) if timeline == 2][-1] == 60
+    assert replay(workdir).steps == len(small.lines(workdir, "metrics"))

@@ -119,6 +119,9 @@ def test_a_run_does_not_go_on_with_another_store(runs, config, whole, tmp_path):
     other = small.change(config, "data", store=str(tmp_path / "store"))
     with pytest.raises(ValueError, match="is not the store that this run was trained on"):
         small.run(other, workdir)
+    assert look.documents(workdir, 30, report=lambda line: None)  # refused, it changed nothing
+    shutil.rmtree(tmp_path / "moved")
+    shutil.move(tmp_path / "store", tmp_path / "moved")
     with pytest.raises(ValueError, match="is not the store that this run was trained on"):
         look.documents(workdir, 30, report=lambda line: None)
 

@@ -30,16 +30,20 @@ def test_reference_curve_is_the_median_at_each_progress():
     assert early_warning.expected_ratio(SETTINGS, 0.5) is None
 
 
-def test_a_reference_that_rises_in_its_first_part_is_low_at_the_first_step():
+def test_before_the_first_part_of_a_reference_no_rate_seems_too_high():
+    """A run of many more steps than its proxy is only as far as the proxy was in its first one."""
     settings = early_warning.WarningSettings(reference=tuple(np.linspace(0.005, 1.995, 200)))
-    for progress in (0.0, 0.001, 0.004, 0.5):
+    for progress in (0.0025, 0.004, 0.5):
         assert early_warning.expected_ratio(settings, progress) == pytest.approx(2 * progress)
+    assert early_warning.expected_ratio(settings, 0.0) == 0.005
+    raised, _ = ratios(np.arange(60) * 1.5e-4, progress=lambda step: step / 5e4, settings=settings)
+    assert raised == []
 
 
 def test_reference_fires_at_once_and_says_by_how_much():
     settings = early_warning.WarningSettings(reference=(0.01,) * 200)
-    raised, state = ratios([0.2] * 3, progress=lambda step: step / 500, settings=settings)
-    assert raised[0].step == 1
+    raised, state = ratios([9.0, 9.0, 0.2], progress=lambda step: step / 500, settings=settings)
+    assert raised[0].step == 3  # the first two are not like the middle of the curve's first part
     assert raised[0].evidence["scale"] == 0.5  # never more than halved at once
     assert raised[0].evidence["factor"] == pytest.approx(20.0)
     assert state.ratio == pytest.approx(0.2)
