@@ -25,13 +25,14 @@ def guard(s: Situation) -> Proposal | None:
     once, and transfers from a proxy 3 times smaller (science 2.1, pilot 4.4). In the first steps
     the weights are still those of the start, and the ratio is as the rate: plans of 3, 10 and 30
     times the best rate show 2.7, 8.9 and 26 times the reference at step 3, the best 0.9. Later
-    the weights that such a rate blows up hide it. So early the limit is 1.5 times the reference,
-    the rate falls to it at once (by at most 0.05), and the run begins again with the same data,
-    since a short one never makes good what it learned at a wrong rate. Later the limit is 2.5,
-    and the rate at most halves. A rate that this rule moved last it holds between 0.8 and 1.25
-    times: the plan says nothing of the right one then, and one left at 1.3 to 1.6 times it cost
-    0.9 %. Below 1/2.5 it may rise above the plan where `most_lr_scale` allows. Without a
-    reference this rule is silent.
+    the weights that such a rate blows up hide it. So in the first steps, above 2.5 times the
+    reference, the rate falls to it at once (by at most 0.05), and the run begins again with the
+    same data, since a short one never makes good what it learned at a wrong rate. Then the limit
+    is 1.5 while it is early, without beginning again. Later the limit is 2.5, and the rate at
+    most halves. A rate that this rule moved last it holds between 0.8 and 1.25 times: the plan
+    says nothing of the right one then, and one left at 1.3 to 1.6 times it cost 0.9 %. Below
+    1/2.5 it may rise above the plan where `most_lr_scale` allows. Without a reference this rule is
+    silent.
     """
     ratio, scale = s.assessment.update_ratio, s.control.lr_scale
     if s.reference is None or not ratio > 0:
@@ -40,7 +41,8 @@ def guard(s: Situation) -> Proposal | None:
     early = _early(s)
     least = LEAST_EARLY if early else LEAST
     moved = _moved_by(s, "guard")
-    high = HIGH_NOW if moved else (HIGH_EARLY if early else HIGH)
+    # In the first steps a proxy of four times as many shows a good rate up to 1.5 times too high.
+    high = HIGH_NOW if moved else (HIGH_EARLY if early and not _young(s) else HIGH)
     if ratio > high * most_usual:
         factor = min(max(most_usual / ratio, 0.05 if early else 0.5), 1.0)
     elif s.warming:  # the rate still rises by itself: too low means nothing yet

@@ -49,8 +49,13 @@ def start(layers: int) -> WarningState:
     return WarningState(0.0, 0.0, 0, 0.0, none, no_step, np.zeros((0, layers)), no_step)
 
 
-def reference_curve(progress: np.ndarray, ratios: np.ndarray, points: int = 200):
-    """Update ratios of a good run as `points` medians over equal parts of its progress."""
+def reference_curve(progress: np.ndarray, ratios: np.ndarray) -> tuple[float, ...]:
+    """Update ratios of a good run as medians over equal parts of its progress.
+
+    As many parts as have five steps each, at most 200: the very first step is smaller than any, and
+    must not be what a longer run is held against.
+    """
+    points = min(max(len(ratios) // 5, 1), 200)
     part = np.minimum((np.asarray(progress) * points).astype(int), points - 1)
     seen = np.unique(part)
     medians = [float(np.median(np.asarray(ratios)[part == p])) for p in seen]

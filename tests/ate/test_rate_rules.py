@@ -36,10 +36,11 @@ def test_what_was_learned_at_a_rate_far_too_high_is_learned_again():
 def test_the_guard_is_stricter_while_it_is_early():
     """Before a rate that is too high has blown up the weights, which then hide it."""
     given = dict(ratio=1.8e-3, reference=(1e-3, 1e-3))
-    early = rate_rules.guard(situation(step=5, **given))
+    assert rate_rules.guard(situation(step=15, **given)) is None  # a longer proxy shows as much
+    early = rate_rules.guard(situation(step=25, **given))
     assert early.changes["lr_scale"] == pytest.approx(1 / 1.8, rel=1e-3)
     assert rate_rules.guard(situation(step=300, **given)) is None
-    assert rate_rules.guard(situation(step=5, ratio=1.4e-3, reference=(1e-3, 1e-3))) is None
+    assert rate_rules.guard(situation(step=25, ratio=1.4e-3, reference=(1e-3, 1e-3))) is None
 
 
 @pytest.mark.parametrize("step", [5, 300])

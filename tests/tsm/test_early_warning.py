@@ -30,6 +30,13 @@ def test_reference_curve_is_the_median_at_each_progress():
     assert early_warning.expected_ratio(SETTINGS, 0.5) is None
 
 
+def test_a_short_proxy_has_fewer_parts_of_five_steps_each():
+    ratios = np.array([1e-5, 1e-3, 2e-3, 3e-3, 4e-3, *[5e-3] * 45])
+    curve = early_warning.reference_curve(np.arange(1, 51) / 50, ratios)
+    assert len(curve) == 10 and curve[0] == pytest.approx(1.5e-3) and curve[5] == 5e-3
+    assert len(early_warning.reference_curve(np.ones(1), np.ones(1))) == 1
+
+
 def test_before_the_first_part_of_a_reference_no_rate_seems_too_high():
     """A run of many more steps than its proxy is only as far as the proxy was in its first one."""
     settings = early_warning.WarningSettings(reference=tuple(np.linspace(0.005, 1.995, 200)))
