@@ -39,12 +39,9 @@ def entry_of(entry: dict, steps: columns.Columns, shares: dict) -> dict:
     """A journal entry as a row of the time line."""
     kind = entry["kind"]
     cause, remedy = words.advice(records.inner(entry, "alarm"))
-    why = both(entry.get("why", ""))
-    said = (
-        words.name("rule", str(entry["rule"]))
-        if entry.get("rule") and not any(why.values())
-        else why
-    )
+    said = both(entry.get("why", ""))
+    if entry.get("rule") and not entry.get("why"):
+        said = words.name("rule", str(entry["rule"]))
     effective = records.whole(entry.get("effective_step"), entry["step"])
     return {
         "step": entry["step"],
